@@ -1,0 +1,288 @@
+//! What the machine allows: the same traffic without any messaging library, so that every result
+//! can stand beside its limit.
+
+mod bounce;
+mod ring;
+mod sockets;
+mod stream;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::Latencies;
+use crate::peer::Transport;
+use crate::process::Outcome;
+use crate::role::{Control, Setting, Side};
+use crate::workload::RoleReport;
+
+/// Message size of every floor ping-pong, that of the latency workloads.
+pub const PING_BYTES: usize = crate::workload::LATENCY_MESSAGE_BYTES;
+/// Size of each write of the stream probes, and of the buffers that framed messages fill.
+pub const WRITE_BYTES: usize = 64 * 1024;
+/// From this message size on, plain stream bandwidth is the better limit: copying each message
+/// twice in user space is no longer small beside the kernel's own work.
+const FRAMED_BYTES_END: usize = 4096;
+
+/// How a side waits for bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Blocking calls: the kernel puts the thread to sleep.
+    Sleeping,
+    /// Asking again and again without blocking.
+    Spinning,
+}
+
+/// Which kind of socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Loopback, `TCP_NODELAY`.
+    Tcp,
+    /// A Unix stream socket.
+    Unix,
+}
+
+impl Family {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Unix => "Unix socket",
+        }
+    }
+
+    /// The transport that uses this kind of socket.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Tcp => Transport::Tcp,
+            Self::Unix => Transport::Ipc,
+        }
+    }
+}
+
+/// One figure of the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "probe")]
+pub enum Probe {
+    /// A cache line handed to the other core and back.
+    Bounce,
+    /// Two sleeping threads that wake each other through eventfds.
+    Eventfd,
+    /// 64 bytes there and back over a socket between two processes.
+    Ping {
+        /// Kind of socket.
+        family: Family,
+        /// How both sides wait.
+        wait: Wait,
+    },
+    /// Bytes over a socket in 64 KiB writes.
+    Stream {
+        /// Kind of socket.
+        family: Family,
+    },
+    /// Messages with a length before each, encoded into 64 KiB buffers, decoded and copied out.
+    Framed {
+        /// Kind of socket.
+        family: Family,
+        /// Size of a message without its length.
+        size_bytes: usize,
+    },
+    /// 8-byte words through a ring in shared memory, published in batches.
+    Ring,
+}
+
+impl Probe {
+    /// The description in the floor table.
+    pub fn label(self) -> String {
+        match self {
+            Self::Bounce => "cache line to the other core and back, spinning".into(),
+            Self::Eventfd => "eventfd ping-pong, two threads that sleep".into(),
+            Self::Ping { family, wait: Wait::Sleeping } => {
+                format!("{} ping-pong {PING_BYTES} B, blocking reads", family.name())
+            }
+            Self::Ping { family, wait: Wait::Spinning } => {
+                format!("{} ping-pong {PING_BYTES} B, spinning", family.name())
+            }
+            Self::Stream { family } => format!("{} stream, 64 KiB writes", family.name()),
+            Self::Framed { family, size_bytes } => {
+                format!("{} stream of framed {size_bytes} B messages", family.name())
+            }
+            Self::Ring => "ring of 8 B words between the two cores".into(),
+        }
+    }
+
+    /// Whether both sides are threads of one process.
+    pub fn in_process(self) -> bool {
+        matches!(self, Self::Bounce | Self::Eventfd | Self::Ring)
+    }
+
+    /// Whether the probe says nothing when both sides share one core: who spins there waits for
+    /// the end of its own time slice.
+    pub fn needs_two_cores(self) -> bool {
+        matches!(self, Self::Bounce | Self::Ring | Self::Ping { wait: Wait::Spinning, .. })
+    }
+
+    /// The kind of endpoint its binder needs.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Ping { family, .. } | Self::Stream { family } | Self::Framed { family, .. } => {
+                family.transport()
+            }
+            Self::Bounce | Self::Eventfd | Self::Ring => Transport::Inproc,
+        }
+    }
+}
+
+/// The probes for these message sizes, in the order of the table.
+pub fn probes(sizes: &[usize]) -> Vec<Probe> {
+    let families = [Family::Tcp, Family::Unix];
+    let mut probes = vec![Probe::Bounce, Probe::Eventfd];
+    for family in families {
+        let pings = [Wait::Sleeping, Wait::Spinning].map(|wait| Probe::Ping { family, wait });
+        probes.extend(pings);
+    }
+    probes.extend(families.map(|family| Probe::Stream { family }));
+    for family in families {
+        let small = sizes.iter().filter(|&&size| size < FRAMED_BYTES_END);
+        probes.extend(small.map(|&size_bytes| Probe::Framed { family, size_bytes }));
+    }
+    probes.push(Probe::Ring);
+    probes
+}
+
+/// Runs a probe whose two sides are threads.
+pub fn run_in_process(probe: Probe, setting: &Setting) -> Result<RoleReport> {
+    match probe {
+        Probe::Bounce => bounce::cache_line(setting),
+        Probe::Eventfd => bounce::eventfd(setting),
+        _ => ring::run(setting),
+    }
+}
+
+/// Runs one side of a probe whose two sides are processes.
+pub fn run_side(
+    probe: Probe,
+    side: Side,
+    setting: &Setting,
+    control: &mut Control,
+) -> Result<RoleReport> {
+    let socket = sockets::open(probe.transport(), side, setting, control)?;
+    match (probe, side) {
+        (Probe::Ping { wait, .. }, Side::Connector) => sockets::ping(&socket, wait, setting),
+        (Probe::Ping { wait, .. }, Side::Binder) => sockets::pong(&socket, wait),
+        (_, Side::Connector) => stream::send(&socket, framed_bytes(probe), setting),
+        (_, Side::Binder) => stream::receive(&socket, framed_bytes(probe), setting),
+    }
+}
+
+fn framed_bytes(probe: Probe) -> Option<usize> {
+    match probe {
+        Probe::Framed { size_bytes, .. } => Some(size_bytes),
+        _ => None,
+    }
+}
+
+/// One line of the floor: the figure, or why there is none.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// What was measured.
+    pub probe: Probe,
+    /// What came out.
+    pub outcome: Result<Outcome, String>,
+}
+
+impl Line {
+    /// The round-trip latencies, if the probe measures them.
+    pub fn latencies(&self) -> Option<Latencies> {
+        Some(self.outcome.as_ref().ok()?.connector.latency.as_ref()?.to_latencies())
+    }
+
+    /// Messages and bytes per second where they arrive, if the probe measures a flow.
+    pub fn rates(&self) -> Option<(f64, f64)> {
+        let outcome = self.outcome.as_ref().ok()?;
+        let receiver = if self.probe.in_process() { &outcome.connector } else { &outcome.binder };
+        if receiver.latency.is_some() || receiver.elapsed_ns == 0 {
+            return None;
+        }
+        let seconds = receiver.elapsed_ns as f64 / crate::clock::SECOND_NS as f64;
+        Some((receiver.messages as f64 / seconds, receiver.bytes as f64 / seconds))
+    }
+}
+
+/// The whole floor of this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Floor(pub Vec<Line>);
+
+impl Floor {
+    fn line(&self, wanted: Probe) -> Option<&Line> {
+        self.0.iter().find(|line| line.probe == wanted)
+    }
+
+    /// The shortest round trip over a transport.
+    pub fn round_trip(&self, transport: Transport, wait: Wait) -> Option<Latencies> {
+        let probe = match (transport, wait) {
+            (Transport::Inproc, Wait::Spinning) => Probe::Bounce,
+            (Transport::Inproc, Wait::Sleeping) => Probe::Eventfd,
+            (Transport::Ipc, wait) => Probe::Ping { family: Family::Unix, wait },
+            (Transport::Tcp, wait) => Probe::Ping { family: Family::Tcp, wait },
+        };
+        self.line(probe)?.latencies()
+    }
+
+    /// The most messages per second over a transport. Within a process that is one word each: the
+    /// message by reference.
+    pub fn messages_per_second(&self, transport: Transport, size_bytes: usize) -> Option<f64> {
+        let family = match transport {
+            Transport::Inproc => return Some(self.line(Probe::Ring)?.rates()?.0),
+            Transport::Ipc => Family::Unix,
+            Transport::Tcp => Family::Tcp,
+        };
+        if let Some(framed) = self.line(Probe::Framed { family, size_bytes }) {
+            return Some(framed.rates()?.0);
+        }
+        // The best of all streams of this kind: one of them may have met a slow moment.
+        let streams = self.0.iter().filter(|line| match line.probe {
+            Probe::Stream { family: of } | Probe::Framed { family: of, .. } => of == family,
+            _ => false,
+        });
+        let best = streams.filter_map(|line| Some(line.rates()?.1)).max_by(f64::total_cmp)?;
+        Some(best / size_bytes as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(probe: Probe, messages: u64, bytes: u64) -> Line {
+        let elapsed_ns = crate::clock::SECOND_NS;
+        let flow = RoleReport { messages, bytes, elapsed_ns, ..RoleReport::default() };
+        let (connector, binder) = if probe.in_process() {
+            (flow, RoleReport::default())
+        } else {
+            (RoleReport::default(), flow)
+        };
+        Line { probe, outcome: Ok(Outcome { connector, binder }) }
+    }
+
+    #[test]
+    fn each_message_size_has_its_limit() {
+        let family = Family::Tcp;
+        let floor = Floor(vec![
+            line(Probe::Ring, 1000, 8000),
+            line(Probe::Stream { family }, 0, 4_000_000),
+            line(Probe::Framed { family, size_bytes: 64 }, 500, 32_000),
+        ]);
+        let limit = |transport, size| floor.messages_per_second(transport, size);
+        assert_eq!(limit(Transport::Inproc, 64), Some(1000.0));
+        assert_eq!(limit(Transport::Tcp, 64), Some(500.0), "framed messages of that size");
+        assert_eq!(limit(Transport::Tcp, 8000), Some(500.0), "bandwidth over size");
+        assert_eq!(limit(Transport::Ipc, 64), None, "not measured");
+    }
+
+    #[test]
+    fn large_sizes_need_no_framed_probe() {
+        let framed = probes(&[64, 65_536]).into_iter().filter_map(framed_bytes);
+        assert_eq!(framed.collect::<Vec<_>>(), [64, 64]);
+    }
+}

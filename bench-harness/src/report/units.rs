@@ -1,0 +1,57 @@
+//! Numbers as a person reads them.
+
+/// Nanoseconds as microseconds with three digits that matter.
+pub fn micros(ns: f64) -> String {
+    let micros = ns / 1000.0;
+    match micros {
+        _ if micros < 9.995 => format!("{micros:.2}"),
+        _ if micros < 99.95 => format!("{micros:.1}"),
+        _ => format!("{micros:.0}"),
+    }
+}
+
+/// A rate with a decimal prefix: `4.20 M`.
+pub fn short(rate: f64) -> String {
+    let units = [(1e9, " G"), (1e6, " M"), (1e3, " k")];
+    let (unit, letter) = units.into_iter().find(|(unit, _)| rate >= *unit).unwrap_or((1.0, ""));
+    let value = rate / unit;
+    match value {
+        _ if value < 9.995 => format!("{value:.2}{letter}"),
+        _ if value < 99.95 => format!("{value:.1}{letter}"),
+        _ => format!("{value:.0}{letter}"),
+    }
+}
+
+/// A rate ready for its unit: `4.20 G` before `B/s`, `7.00 ` before `B/s`.
+pub fn spaced(rate: f64) -> String {
+    let text = short(rate);
+    if text.contains(' ') { text } else { text + " " }
+}
+
+/// Ours over theirs.
+pub fn ratio(ours: f64, theirs: f64) -> String {
+    if theirs > 0.0 { format!("{:.2}×", ours / theirs) } else { dash() }
+}
+
+/// Stands where there is nothing.
+pub fn dash() -> String {
+    "–".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_three_digits() {
+        let cases = [(1234.0, "1.23"), (12_340.0, "12.3"), (123_400.0, "123"), (1.5e9, "1500000")];
+        for (ns, text) in cases {
+            assert_eq!(micros(ns), text);
+        }
+        for (rate, text) in
+            [(4.2e6, "4.20 M"), (820_300.0, "820 k"), (1.25e9, "1.25 G"), (7.0, "7.00")]
+        {
+            assert_eq!(short(rate), text);
+        }
+    }
+}

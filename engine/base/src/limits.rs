@@ -1,0 +1,34 @@
+//! Every built-in bound of the engine, in one place. What a user may change is an option; its default stands here.
+
+/// Capacity of a pooled slab: what one `recv` can fill and one batch can hold.
+pub const SLAB_BYTES: usize = 64 * 1024;
+
+/// Free slabs a pool keeps before it gives memory back to the system (per pool: 16 × 64 KiB = 1 MiB).
+pub const POOL_FREE_SLABS_MAX: usize = 16;
+
+/// Bodies up to this size live inside a [`Message`](crate::Message) itself.
+pub const INLINE_BODY_BYTES_MAX: usize = 86;
+
+/// Bodies at or above this size are sent by reference instead of being copied into the batch.
+pub const COPY_THRESHOLD_BYTES: usize = 4096;
+
+/// A flush by the sending thread happens when this much is queued on one connection.
+pub const FLUSH_BYTES: usize = 64 * 1024;
+
+/// Most ranges handed to the kernel in one vectored write (Linux allows 1024).
+pub const GATHER_RANGES_MAX: usize = 64;
+
+/// Most bytes written to, or read from, one connection before the others get their turn.
+pub const FAIRNESS_BYTES: usize = 1024 * 1024;
+
+/// Frames up to this size get their whole buffer at once; larger ones double as bytes really arrive.
+pub const TRUSTED_FRAME_BYTES: usize = 1024 * 1024;
+
+/// Events a monitor holds for a reader that fell behind; further ones are dropped and counted.
+pub const MONITOR_EVENTS_MAX: usize = 4096;
+
+/// Connections whose descriptors a waiting application thread takes over; above, the I/O threads keep them.
+pub const LEASED_LINKS_MAX: usize = 32;
+
+const _: () = assert!(COPY_THRESHOLD_BYTES + 9 <= SLAB_BYTES, "a copied frame must fit a slab");
+const _: () = assert!(INLINE_BODY_BYTES_MAX < COPY_THRESHOLD_BYTES);

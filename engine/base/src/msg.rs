@@ -1,0 +1,310 @@
+//! One frame as the application holds it: inline if it is small, otherwise a slice of the slab it arrived in.
+
+use crate::limits::INLINE_BODY_BYTES_MAX;
+use crate::slab::Bytes;
+
+/// One message part.
+///
+/// Up to 86 bytes live inside the value; larger bodies are a counted reference to the memory they were received into
+/// or built in, so that cloning and forwarding copy nothing. The content cannot be changed once the message exists.
+///
+/// ```
+/// use zeroring_base::Message;
+/// let part = Message::from("hello");
+/// assert_eq!(&*part, b"hello");
+/// assert!(!part.more());
+/// ```
+#[derive(Clone)]
+pub struct Message {
+    more: bool,
+    body: Body,
+}
+
+#[derive(Clone)]
+enum Body {
+    Inline(u8, [u8; INLINE_BODY_BYTES_MAX]),
+    Shared(Bytes),
+    Static(&'static [u8]),
+}
+
+impl Message {
+    /// An empty message part.
+    pub const fn new() -> Self {
+        Self { more: false, body: Body::Static(&[]) }
+    }
+
+    /// A part that copies `bytes`: inline up to 86 bytes, into memory of its own above.
+    #[inline]
+    pub fn copy_from_slice(bytes: &[u8]) -> Self {
+        if bytes.len() > INLINE_BODY_BYTES_MAX {
+            return Self::from(Bytes::copy_from_slice(bytes));
+        }
+        let mut inline = [0; INLINE_BODY_BYTES_MAX];
+        inline[..bytes.len()].copy_from_slice(bytes);
+        Self { more: false, body: Body::Inline(bytes.len() as u8, inline) }
+    }
+
+    /// Makes this part a copy of `bytes`, in place: receiving into the same value again and again moves no body around.
+    #[inline]
+    pub fn set_copy(&mut self, bytes: &[u8], more: bool) {
+        self.more = more;
+        if bytes.len() > INLINE_BODY_BYTES_MAX {
+            self.body = Body::Shared(Bytes::copy_from_slice(bytes));
+            return;
+        }
+        if !matches!(self.body, Body::Inline(..)) {
+            self.body = Body::Inline(0, [0; INLINE_BODY_BYTES_MAX]);
+        }
+        if let Body::Inline(len, inline) = &mut self.body {
+            *len = bytes.len() as u8;
+            inline[..bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    /// Makes this part refer to `bytes`.
+    #[inline]
+    pub fn set_shared(&mut self, bytes: Bytes, more: bool) {
+        self.more = more;
+        self.body = Body::Shared(bytes);
+    }
+
+    /// A part that refers to bytes which live as long as the program; nothing is copied.
+    pub const fn from_static(bytes: &'static [u8]) -> Self {
+        Self { more: false, body: Body::Static(bytes) }
+    }
+
+    /// A part that takes over `owner`; its bytes are not copied, and it is dropped with the last reference to them,
+    /// on whatever thread that is.
+    pub fn from_owner<T: AsRef<[u8]> + Send + Sync + 'static>(owner: T) -> Self {
+        Self::from(Bytes::from_owner(owner))
+    }
+
+    /// True if further parts of the same message follow (set on received parts).
+    #[inline]
+    pub fn more(&self) -> bool {
+        self.more
+    }
+
+    /// The same part with its more-flag set to `more`.
+    #[inline]
+    pub fn with_more(mut self, more: bool) -> Self {
+        self.more = more;
+        self
+    }
+
+    /// Sets the more-flag.
+    #[inline]
+    pub fn set_more(&mut self, more: bool) {
+        self.more = more;
+    }
+
+    /// The body.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Inline(len, bytes) => &bytes[..usize::from(*len)],
+            Body::Shared(bytes) => bytes,
+            Body::Static(bytes) => bytes,
+        }
+    }
+
+    /// The body as a counted slice; copies only what is inline.
+    pub fn to_shared(&self) -> Bytes {
+        match &self.body {
+            Body::Inline(..) => Bytes::copy_from_slice(self.as_bytes()),
+            Body::Shared(bytes) => bytes.clone(),
+            Body::Static(bytes) => Bytes::from_owner(*bytes),
+        }
+    }
+
+    /// True if the body is shared with another message or with the engine.
+    pub fn is_shared(&self) -> bool {
+        match &self.body {
+            Body::Inline(..) => false,
+            Body::Shared(bytes) => bytes.slab().ref_count() > 1,
+            Body::Static(_) => true,
+        }
+    }
+
+    /// The body as text, if it is UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.as_bytes()).ok()
+    }
+}
+
+/// A part about to be sent: a message, or bytes that only need to live for the call.
+///
+/// Small parts are copied into the batch anyway; building a [`Message`] for them first would copy them twice.
+#[derive(Clone, Copy, Debug)]
+pub struct PartRef<'a> {
+    bytes: &'a [u8],
+    message: Option<&'a Message>,
+}
+
+impl PartRef<'_> {
+    /// The body.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// The body as a counted slice; copies what is not shared yet.
+    pub fn to_shared(&self) -> Bytes {
+        match self.message {
+            Some(message) => message.to_shared(),
+            None => Bytes::copy_from_slice(self.bytes),
+        }
+    }
+
+    /// The part as a message of its own.
+    pub fn to_message(&self) -> Message {
+        match self.message {
+            Some(message) => message.clone(),
+            None => Message::copy_from_slice(self.bytes),
+        }
+    }
+}
+
+impl std::ops::Deref for PartRef<'_> {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl<'a> From<&'a Message> for PartRef<'a> {
+    #[inline]
+    fn from(message: &'a Message) -> Self {
+        Self { bytes: message.as_bytes(), message: Some(message) }
+    }
+}
+
+impl<'a> From<&'a [u8]> for PartRef<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        Self { bytes, message: None }
+    }
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Bytes> for Message {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self { more: false, body: Body::Shared(bytes) }
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    /// Takes the vector over without copying it, unless it is small.
+    fn from(bytes: Vec<u8>) -> Self {
+        if bytes.len() <= INLINE_BODY_BYTES_MAX {
+            Self::copy_from_slice(&bytes)
+        } else {
+            Self::from_owner(bytes)
+        }
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::from(text.into_bytes())
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Self::copy_from_slice(bytes)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(bytes: &[u8; N]) -> Self {
+        Self::copy_from_slice(bytes)
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::copy_from_slice(text.as_bytes())
+    }
+}
+
+impl std::ops::Deref for Message {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl AsRef<[u8]> for Message {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl PartialEq for Message {
+    /// Compares bodies; the more-flag belongs to the journey, not to the content.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Message {}
+
+impl PartialEq<[u8]> for Message {
+    fn eq(&self, other: &[u8]) -> bool {
+        self.as_bytes() == other
+    }
+}
+
+impl PartialEq<&[u8]> for Message {
+    fn eq(&self, other: &&[u8]) -> bool {
+        self.as_bytes() == *other
+    }
+}
+
+impl PartialEq<&str> for Message {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let more = if self.more { ", more" } else { "" };
+        match self.as_str() {
+            Some(text) if self.len() <= 40 => write!(f, "Message({text:?}{more})"),
+            _ => write!(f, "Message({} bytes{more})", self.len()),
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inline_bound_is_exact_and_large_bodies_are_shared() {
+        let small = Message::copy_from_slice(&[1; INLINE_BODY_BYTES_MAX]);
+        let large = Message::copy_from_slice(&[1; INLINE_BODY_BYTES_MAX + 1]);
+        assert!(matches!(small.body, Body::Inline(..)) && matches!(large.body, Body::Shared(_)));
+        let copy = large.clone();
+        assert_eq!(copy.as_ptr(), large.as_ptr());
+        assert!(large.is_shared() && !small.is_shared());
+        assert_eq!(size_of::<Message>(), 96);
+    }
+
+    #[test]
+    fn a_vector_is_taken_over_without_a_copy() {
+        let vector = vec![3u8; 1000];
+        let address = vector.as_ptr();
+        assert_eq!(Message::from(vector).as_ptr(), address);
+    }
+}

@@ -1,0 +1,88 @@
+//! What other threads ask of an I/O thread.
+
+use std::io;
+use std::sync::Arc;
+
+use super::link::{Link, RxEnd};
+use super::transport::{Connecting, Listener, Transport};
+use crate::options::SocketOptions;
+use crate::socket::SocketHandle;
+
+/// Names a listener or connector of one socket to its I/O thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u64);
+
+/// A listener to serve.
+pub struct ListenSpec {
+    /// Its name.
+    pub id: EndpointId,
+    /// The bound listener.
+    pub listener: Arc<dyn Listener>,
+    /// The socket that accepted connections belong to.
+    pub socket: SocketHandle,
+    /// The socket's options as they were at `bind`.
+    pub options: Arc<SocketOptions>,
+}
+
+/// An endpoint to connect to, and to keep connected.
+pub struct ConnectSpec {
+    /// Its name.
+    pub id: EndpointId,
+    /// The scheme's transport.
+    pub transport: Arc<dyn Transport>,
+    /// The part of the endpoint behind `://`.
+    pub address: String,
+    /// The endpoint as given, for monitor events.
+    pub endpoint: String,
+    /// The socket the connection belongs to.
+    pub socket: SocketHandle,
+    /// The socket's options as they were at `connect`.
+    pub options: Arc<SocketOptions>,
+    /// The pipe that exists from the start; `None` with IMMEDIATE, where each connection gets its own.
+    pub link: Option<Arc<Link>>,
+}
+
+/// A command to an I/O thread.
+pub enum IoCommand {
+    /// Accept connections.
+    Listen(Box<ListenSpec>),
+    /// Connect and stay connected.
+    Connect(Box<ConnectSpec>),
+    /// Close a listener with its connections, or a connector. Pipes flush for up to the linger time (ns, `None`: for
+    /// ever).
+    CloseEndpoint(EndpointId, Option<u64>),
+    /// The application's end of a pipe is closed; flush for up to the linger time, then close the connection.
+    CloseLink(Arc<Link>, Option<u64>),
+    /// Something is queued for writing.
+    Flush(Arc<Link>),
+    /// Credit came back: go on reading.
+    Resume(Arc<Link>),
+    /// The application wants to poll the descriptor itself.
+    Lease(Arc<Link>),
+    /// Whoever drove the link found that its stream (of that generation) is over.
+    StreamEnded(Arc<Link>, u64, RxEnd),
+    /// A PING with a time-to-live (in tenths of a second) came.
+    PeerPing(Arc<Link>, u16),
+    /// A resolver thread started a connection attempt (or could not), for that attempt number.
+    Resolved(EndpointId, u64, io::Result<Box<dyn Connecting>>),
+    /// The context is gone: drop everything and end.
+    Stop,
+}
+
+impl std::fmt::Debug for IoCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            IoCommand::Listen(_) => "Listen",
+            IoCommand::Connect(_) => "Connect",
+            IoCommand::CloseEndpoint(..) => "CloseEndpoint",
+            IoCommand::CloseLink(..) => "CloseLink",
+            IoCommand::Flush(_) => "Flush",
+            IoCommand::Resume(_) => "Resume",
+            IoCommand::Lease(_) => "Lease",
+            IoCommand::StreamEnded(..) => "StreamEnded",
+            IoCommand::PeerPing(..) => "PeerPing",
+            IoCommand::Resolved(..) => "Resolved",
+            IoCommand::Stop => "Stop",
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Connectors: attempts, back-off, and giving up when the peer broke the protocol.
+
+use std::io;
+use std::sync::Arc;
+
+use zeroring_base::time::NS_PER_MS;
+
+use super::connection::Origin;
+use super::{EventLoop, Object, Timer};
+use crate::io::command::{ConnectSpec, EndpointId, IoCommand};
+use crate::io::driver::Token;
+use crate::io::transport::{Connecting, Stream};
+use crate::monitor::{EventKind, MonitorEvent, event};
+use crate::options::{Backoff, ReconnectStop};
+
+/// Where a connector stands.
+pub(super) enum Phase {
+    /// Between attempts, or waiting for a name to be resolved.
+    Waiting,
+    /// The kernel is connecting.
+    Connecting(Token, Box<dyn Connecting>),
+    /// A stream exists; its connection has this token.
+    Streaming(Token),
+    /// Given up: the endpoint stays registered but dead (libzmq-surface §6.3).
+    Dead,
+}
+
+/// An endpoint that is kept connected.
+pub(super) struct Connector {
+    pub spec: ConnectSpec,
+    backoff: Backoff,
+    pub phase: Phase,
+    /// Counts attempts; a timer or resolver of an earlier one is stale.
+    attempt: u64,
+    /// A stream was established once: with no back-off interval the endpoint then ends for good.
+    was_connected: bool,
+}
+
+impl EventLoop {
+    pub(super) fn connect(&mut self, spec: ConnectSpec) {
+        let options = &spec.options;
+        let max_ms = i32::try_from(options.reconnect_interval_max_ms).unwrap_or(i32::MAX);
+        let connector = Connector {
+            backoff: Backoff::new(options.reconnect_interval_ms, max_ms),
+            phase: Phase::Waiting,
+            attempt: 0,
+            was_connected: false,
+            spec,
+        };
+        let id = connector.spec.id;
+        self.connectors.insert(id, connector);
+        self.start_attempt(id);
+    }
+
+    fn start_attempt(&mut self, id: EndpointId) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        connector.attempt += 1;
+        connector.phase = Phase::Waiting;
+        let (attempt, timeout_ms) = (connector.attempt, connector.spec.options.connect_timeout_ms);
+        let transport = connector.spec.transport.clone();
+        if timeout_ms > 0 {
+            let deadline_ns = self.clock.now_ns() + u64::from(timeout_ms) * NS_PER_MS;
+            self.timers.set(deadline_ns, Timer::ConnectTimeout(id, attempt));
+        }
+        let (address, options) = (connector.spec.address.clone(), connector.spec.options.clone());
+        if !transport.must_resolve(&address) {
+            let result = transport.connect(&address, &options);
+            return self.resolved(id, attempt, result);
+        }
+        // Name resolution blocks: it gets a thread of its own, so that no other connection waits for it.
+        let mailbox = self.own_mailbox.clone();
+        let resolver = std::thread::Builder::new().name("ZRbg/resolve".into()).spawn(move || {
+            mailbox.send(IoCommand::Resolved(id, attempt, transport.connect(&address, &options)));
+        });
+        if let Err(error) = resolver {
+            self.attempt_failed(id, &error, None);
+        }
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        id: EndpointId,
+        attempt: u64,
+        result: io::Result<Box<dyn Connecting>>,
+    ) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        if connector.attempt != attempt || !matches!(connector.phase, Phase::Waiting) {
+            return;
+        }
+        // Without a name to resolve there was a descriptor, which the transport closed again before it told us.
+        let closed =
+            (!connector.spec.transport.must_resolve(&connector.spec.address)).then_some(-1);
+        match result {
+            Err(error) => self.attempt_failed(id, &error, closed),
+            Ok(mut connecting) if connecting.is_immediate() => {
+                let number = connecting.handle().number();
+                let finished = connecting.finish();
+                self.attempt_finished(id, number, finished);
+            }
+            Ok(connecting) => self.watch_attempt(id, connecting),
+        }
+    }
+
+    fn watch_attempt(&mut self, id: EndpointId, connecting: Box<dyn Connecting>) {
+        let token = self.new_token();
+        if let Err(error) = self.driver.add_connecting(token, &*connecting) {
+            return self.attempt_failed(id, &error, Some(connecting.handle().number()));
+        }
+        self.insert(token, Object::Connecting(id));
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        const EINPROGRESS: u32 = 115;
+        emit_remote(&connector.spec, EventKind::ConnectDelayed, EINPROGRESS, "");
+        connector.phase = Phase::Connecting(token, connecting);
+    }
+
+    /// The kernel decided about an attempt.
+    pub(super) fn attempt_decided(&mut self, token: Token, id: EndpointId) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        match std::mem::replace(&mut connector.phase, Phase::Waiting) {
+            Phase::Connecting(own, mut connecting) if own == token => {
+                let number = connecting.handle().number();
+                let finished = connecting.finish();
+                self.remove(token);
+                self.attempt_finished(id, number, finished);
+            }
+            other => connector.phase = other,
+        }
+    }
+
+    fn attempt_finished(
+        &mut self,
+        id: EndpointId,
+        number: i32,
+        finished: io::Result<Arc<dyn Stream>>,
+    ) {
+        match finished {
+            Err(error) => self.attempt_failed(id, &error, Some(number)),
+            Ok(stream) => {
+                let Some(connector) = self.connectors.get_mut(&id) else { return };
+                connector.was_connected = true;
+                connector.backoff.reset();
+                let spec = &connector.spec;
+                spec.socket.monitor().emit(MonitorEvent {
+                    local_endpoint: stream.info().local_endpoint.clone(),
+                    remote_endpoint: spec.endpoint.clone(),
+                    ..event(EventKind::Connected, stream.handle().number() as u32)
+                });
+                let (socket, options) = (spec.socket.clone(), spec.options.clone());
+                let link = spec.link.clone();
+                let token =
+                    self.begin_connection(Origin::Connector(id), stream, socket, options, link);
+                if let (Some(token), Some(connector)) = (token, self.connectors.get_mut(&id)) {
+                    connector.phase = Phase::Streaming(token);
+                }
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, id: EndpointId, error: &io::Error, number: Option<i32>) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        if let Some(number) = number {
+            emit_remote(&connector.spec, EventKind::Closed, number as u32, &error.to_string());
+        }
+        let stop_bits = connector.spec.options.reconnect_stop_bits;
+        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+        if refused && stop_bits & ReconnectStop::CONN_REFUSED != 0 {
+            connector.phase = Phase::Dead;
+            return;
+        }
+        self.schedule_reconnect(id, &error.to_string());
+    }
+
+    pub(super) fn connect_timed_out(&mut self, id: EndpointId, attempt: u64) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        if connector.attempt != attempt {
+            return;
+        }
+        let number = match &connector.phase {
+            Phase::Connecting(token, connecting) => {
+                let (token, number) = (*token, connecting.handle().number());
+                connector.phase = Phase::Waiting;
+                self.remove(token);
+                Some(number)
+            }
+            Phase::Waiting => None, // still resolving: what comes of it will be stale
+            Phase::Streaming(_) | Phase::Dead => return,
+        };
+        self.attempt_failed(id, &io::Error::from(io::ErrorKind::TimedOut), number);
+    }
+
+    /// Waits before the next attempt; with reconnection off the endpoint is dead.
+    fn schedule_reconnect(&mut self, id: EndpointId, why: &str) {
+        let random = self.rng.next_u64();
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        connector.attempt += 1; // what is still under way is stale
+        connector.phase = Phase::Waiting;
+        let Some(wait_ms) = connector.backoff.next_wait_ms(random) else {
+            connector.phase = Phase::Dead;
+            return;
+        };
+        emit_remote(&connector.spec, EventKind::ConnectRetried, wait_ms, why);
+        let (attempt, due_ns) =
+            (connector.attempt, self.clock.now_ns() + u64::from(wait_ms) * NS_PER_MS);
+        self.timers.set(due_ns, Timer::Reconnect(id, attempt));
+    }
+
+    pub(super) fn reconnect_due(&mut self, id: EndpointId, attempt: u64) {
+        let waits = self
+            .connectors
+            .get(&id)
+            .is_some_and(|c| c.attempt == attempt && matches!(c.phase, Phase::Waiting));
+        if waits {
+            self.start_attempt(id);
+        }
+    }
+
+    /// A connector's stream is over. `fatal`: the peer broke the protocol, do not come back.
+    pub(super) fn connector_lost_stream(&mut self, id: EndpointId, fatal: bool, why: &str) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
+        if fatal {
+            connector.phase = Phase::Dead;
+            tracing::warn!(endpoint = connector.spec.endpoint, why, "not connecting again");
+        } else {
+            self.schedule_reconnect(id, why);
+        }
+    }
+
+    /// Forgets a connector and whatever attempt it has under way.
+    pub(super) fn remove_connector(&mut self, id: EndpointId) {
+        let Some(connector) = self.connectors.remove(&id) else { return };
+        if let Phase::Connecting(token, connecting) = connector.phase {
+            self.remove(token);
+            emit_remote(
+                &connector.spec,
+                EventKind::Closed,
+                connecting.handle().number() as u32,
+                "",
+            );
+        }
+    }
+}
+
+fn emit_remote(spec: &ConnectSpec, kind: EventKind, value: u32, detail: &str) {
+    spec.socket.monitor().emit(MonitorEvent {
+        remote_endpoint: spec.endpoint.clone(),
+        detail: detail.to_owned(),
+        ..event(kind, value)
+    });
+}

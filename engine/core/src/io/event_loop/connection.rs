@@ -1,0 +1,649 @@
+//! One stream from its first byte to its last: handshake, traffic, heartbeats, end.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use zeroring_base::Bytes;
+use zeroring_base::time::NS_PER_MS;
+use zeroring_zmtp::SocketType;
+use zeroring_zmtp::command::encode_ping;
+use zeroring_zmtp::greeting::Version;
+use zeroring_zmtp::handshake::{
+    Established, Handshake, HandshakeConfig, HandshakeError, MonitorCode,
+};
+use zeroring_zmtp::heartbeat::{Heartbeat, HeartbeatAction, HeartbeatConfig};
+
+use super::{EventLoop, Object, Timer};
+use crate::io::command::EndpointId;
+use crate::io::driver::Token;
+use crate::io::link::{Link, LinkRx, LinkTx, RxEnd, RxOwner};
+use crate::io::transport::Stream;
+use crate::monitor::{EventKind, MonitorEvent, event};
+use crate::options::{ReconnectStop, SocketOptions};
+use crate::pipe::{Gather, one_way};
+use crate::socket::{NewPipe, PeerInfo, PipePeer, SocketCommand, SocketHandle};
+
+/// Who began a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Listener(EndpointId),
+    Connector(EndpointId),
+}
+
+/// A stream being served.
+pub(super) struct Connection {
+    pub origin: Origin,
+    pub stream: Arc<dyn Stream>,
+    pub socket: SocketHandle,
+    options: Arc<SocketOptions>,
+    phase: Phase,
+    /// The driver is asked to read.
+    reads: bool,
+    /// A pause was asked for and not answered: bytes that the driver read may still come.
+    is_pausing: bool,
+}
+
+enum Phase {
+    Handshake {
+        handshake: Box<Handshake>,
+        /// Output the kernel has not taken yet.
+        unsent: Vec<u8>,
+        /// The connector's pipe, if it exists already.
+        link: Option<Arc<Link>>,
+    },
+    Traffic {
+        link: Arc<Link>,
+        heartbeat: Option<Heartbeat>,
+        /// The link's activity when the heartbeat last looked.
+        activity_seen: u64,
+    },
+}
+
+impl Connection {
+    /// The link, once the handshake is over.
+    pub fn link(&self) -> Option<&Arc<Link>> {
+        match &self.phase {
+            Phase::Traffic { link, .. } => Some(link),
+            Phase::Handshake { .. } => None,
+        }
+    }
+
+    /// The link the stream is for, also during the handshake.
+    fn owner_link(&self) -> Option<&Arc<Link>> {
+        match &self.phase {
+            Phase::Traffic { link, .. } => Some(link),
+            Phase::Handshake { link, .. } => link.as_ref(),
+        }
+    }
+
+    fn event(&self, kind: EventKind, value: u32, detail: &str) -> MonitorEvent {
+        let info = self.stream.info();
+        MonitorEvent {
+            local_endpoint: info.local_endpoint.clone(),
+            remote_endpoint: info.remote_endpoint.clone(),
+            on_listener: matches!(self.origin, Origin::Listener(_)),
+            detail: detail.to_owned(),
+            ..event(kind, value)
+        }
+    }
+}
+
+/// Why a connection ended.
+pub(super) enum End {
+    /// The stream is over or broken.
+    Stream(RxEnd),
+    /// The handshake failed.
+    Handshake(HandshakeError),
+    /// The peer was silent for too long.
+    Silent,
+    /// We close it ourselves; nobody is told.
+    Ours,
+}
+
+impl EventLoop {
+    /// Serves a new stream. Returns its token, or `None` if it could not even begin.
+    pub(super) fn begin_connection(
+        &mut self,
+        origin: Origin,
+        stream: Arc<dyn Stream>,
+        socket: SocketHandle,
+        options: Arc<SocketOptions>,
+        link: Option<Arc<Link>>,
+    ) -> Option<Token> {
+        let token = self.new_token();
+        if let Err(error) = self.driver.add_stream(token, &stream, true) {
+            tracing::error!(%error, "the driver cannot watch a new connection");
+            self.stream_lost(origin, false, &error.to_string());
+            return None;
+        }
+        let is_raw = socket.kind() == SocketType::Stream || options.router_raw;
+        let handshake = match handshake_for(&socket, &options, is_raw) {
+            Ok(handshake) => handshake,
+            Err(error) => {
+                tracing::error!(%error, "an option cannot be put on the wire");
+                self.driver.deregister(token);
+                self.stream_lost(origin, true, &error);
+                return None;
+            }
+        };
+        let phase = Phase::Handshake { handshake: Box::new(handshake), unsent: Vec::new(), link };
+        let interval_ms = options.handshake_interval_ms;
+        let connection =
+            Connection { origin, stream, socket, options, phase, reads: true, is_pausing: false };
+        self.insert(token, Object::Connection(Box::new(connection)));
+        if is_raw {
+            self.established(token, raw_established());
+            return Some(token);
+        }
+        if interval_ms > 0 {
+            let deadline_ns = self.clock.now_ns() + u64::from(interval_ms) * NS_PER_MS;
+            self.timers.set(deadline_ns, Timer::Handshake(token));
+        }
+        if let Some(Connection { phase: Phase::Handshake { handshake, .. }, .. }) =
+            self.connection_mut(token)
+        {
+            handshake.start();
+        }
+        self.send_handshake_output(token);
+        Some(token)
+    }
+
+    // ---- Events -------------------------------------------------------------------------------------------------
+
+    pub(super) fn readable(&mut self, token: Token) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        match &connection.phase {
+            Phase::Handshake { .. } => self.read_handshake(token),
+            Phase::Traffic { link, .. } => {
+                let link = link.clone();
+                self.read_traffic(token, &link);
+            }
+        }
+    }
+
+    fn read_traffic(&mut self, token: Token, link: &Arc<Link>) {
+        let (driven, stalled) = {
+            let mut rx = link.rx();
+            let driven = rx.drive(&mut self.pool, link);
+            (driven, rx.is_stalled())
+        };
+        if stalled {
+            self.set_reading(token, false); // go on when the application has read
+        }
+        if let Some(end) = driven.end {
+            self.end_connection(token, End::Stream(end));
+        }
+    }
+
+    pub(super) fn received(&mut self, token: Token, bytes: &Bytes) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        match &connection.phase {
+            Phase::Handshake { .. } => self.feed_handshake(token, bytes),
+            Phase::Traffic { link, .. } => {
+                let link = link.clone();
+                self.feed_traffic(token, &link, bytes);
+            }
+        }
+    }
+
+    fn feed_traffic(&mut self, token: Token, link: &Arc<Link>, bytes: &Bytes) {
+        let (driven, stalled) = {
+            let mut rx = link.rx();
+            let driven = rx.feed(&mut self.pool, link, bytes);
+            (driven, rx.is_stalled())
+        };
+        if stalled {
+            self.set_reading(token, false);
+        }
+        if let Some(end) = driven.end {
+            self.end_connection(token, End::Stream(end));
+        }
+    }
+
+    pub(super) fn end_of_stream(&mut self, token: Token) {
+        self.end_connection(token, End::Stream(RxEnd::PeerClosed));
+    }
+
+    pub(super) fn read_failed(&mut self, token: Token, error: &io::Error) {
+        self.end_connection(token, End::Stream(RxEnd::from_io(error)));
+    }
+
+    pub(super) fn writable(&mut self, token: Token) {
+        match self.objects.get(&token) {
+            Some(Object::Connecting(id)) => {
+                let id = *id;
+                self.attempt_decided(token, id);
+            }
+            Some(Object::Connection(connection)) => match connection.link() {
+                Some(link) => {
+                    let link = link.clone();
+                    self.flush_and_watch(&link);
+                }
+                None => self.send_handshake_output(token),
+            },
+            _ => {}
+        }
+    }
+
+    /// Whoever drove the link reports the end of its stream.
+    pub(super) fn stream_ended(&mut self, link: &Arc<Link>, generation: u64, end: RxEnd) {
+        if link.generation() == generation
+            && let Some(token) = self.token_of(link)
+        {
+            self.end_connection(token, End::Stream(end));
+        }
+    }
+
+    /// Credit came back to a pipe whose connection had stopped reading. What is here already is published; the driver
+    /// reads the rest, so that bytes it holds and bytes still in the kernel keep their order.
+    pub(super) fn resume_reading(&mut self, link: &Arc<Link>) {
+        link.resume_begins();
+        let Some(token) = self.token_of(link) else { return };
+        let (driven, stalled) = {
+            let mut rx = link.rx();
+            (rx.publish_waiting(link), rx.is_stalled())
+        };
+        if let Some(end) = driven.end {
+            return self.end_connection(token, End::Stream(end));
+        }
+        if link.rx_owner() == RxOwner::Io && !stalled {
+            self.set_reading(token, true);
+        }
+    }
+
+    /// Has the driver read, or not. While a pause is not answered the driver is left alone: the answer settles what is
+    /// wanted by then.
+    pub(super) fn set_reading(&mut self, token: Token, read: bool) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        if connection.reads == read {
+            return;
+        }
+        connection.reads = read;
+        if !connection.is_pausing {
+            connection.is_pausing = !read;
+            self.driver.set_read(token, read);
+        }
+    }
+
+    /// The driver answered a pause. True if it has let go of the stream and is not wanted back.
+    pub(super) fn pause_answered(&mut self, token: Token) -> bool {
+        let Some(connection) = self.connection_mut(token) else { return false };
+        connection.is_pausing = false;
+        let wanted_back = connection.reads;
+        if wanted_back {
+            self.driver.set_read(token, true);
+        }
+        !wanted_back
+    }
+
+    /// True if the driver has let go of the stream already.
+    pub(super) fn is_paused(&mut self, token: Token) -> bool {
+        self.connection_mut(token).is_some_and(|c| !c.is_pausing && !c.reads)
+    }
+
+    // ---- Handshake ----------------------------------------------------------------------------------------------
+
+    fn read_handshake(&mut self, token: Token) {
+        let mut chunk = [0; 4096];
+        loop {
+            let Some(connection) = self.connection_mut(token) else { return };
+            if connection.link().is_some() {
+                return self.readable(token); // established in the middle: the rest is traffic
+            }
+            match connection.stream.try_recv(&mut chunk) {
+                Ok(0) => {
+                    return self.end_connection(token, End::Handshake(HandshakeError::PeerClosed));
+                }
+                Ok(n) => self.feed_handshake(token, &Bytes::copy_from_slice(&chunk[..n])),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.read_failed(token, &error),
+            }
+        }
+    }
+
+    fn feed_handshake(&mut self, token: Token, bytes: &Bytes) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        let Phase::Handshake { handshake, .. } = &mut connection.phase else { return };
+        let fed = handshake.handle_input(bytes);
+        let outcome = handshake.outcome();
+        self.send_handshake_output(token);
+        match fed {
+            Err(error) => self.end_connection(token, End::Handshake(error)),
+            Ok(consumed) => {
+                if let Some(established) = outcome {
+                    self.established(token, established);
+                    if consumed < bytes.len() {
+                        self.received(token, &bytes.slice(consumed, bytes.len()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_handshake_output(&mut self, token: Token) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        let Phase::Handshake { handshake, unsent, .. } = &mut connection.phase else { return };
+        unsent.extend_from_slice(&handshake.take_output());
+        while !unsent.is_empty() {
+            match connection.stream.try_send(&[IoSlice::new(unsent)]) {
+                Ok(n) => drop(unsent.drain(..n)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return self.driver.want_write(token);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return self.read_failed(token, &error),
+            }
+        }
+    }
+
+    pub(super) fn handshake_timed_out(&mut self, token: Token) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        let limit_ms = u64::from(connection.options.handshake_interval_ms);
+        if let Phase::Handshake { handshake, .. } = &connection.phase
+            && handshake.is_timed()
+        {
+            self.end_connection(token, End::Handshake(HandshakeError::TimedOut { limit_ms }));
+        }
+    }
+
+    /// The handshake is over: joins the stream to a pipe and tells the socket.
+    fn established(&mut self, token: Token, established: Established) {
+        let Some(Object::Connection(connection)) = self.objects.get_mut(&token) else { return };
+        let Phase::Handshake { link, unsent, .. } = &mut connection.phase else { return };
+        let (existing, unsent) = (link.take(), std::mem::take(unsent));
+        let is_raw =
+            connection.socket.kind() == SocketType::Stream || connection.options.router_raw;
+        if !is_raw {
+            let event = connection.event(EventKind::HandshakeSucceeded, 0, "");
+            connection.socket.monitor().emit(event);
+        }
+        let peer = Arc::new(PeerInfo::new(&established, &connection.stream));
+        let (socket, options) = (connection.socket.clone(), connection.options.clone());
+        let (origin, stream) = (connection.origin, connection.stream.clone());
+        let version = established.version;
+        let heartbeat = (version >= Version::V3_0 && !is_raw)
+            .then(|| Heartbeat::new(heartbeat_config(&options), self.clock.now_ns()));
+        let (link, attach) = match existing {
+            Some(link) => {
+                let command = SocketCommand::Connected(link.pipe, peer.clone());
+                (link, command)
+            }
+            None => self.new_pipe(&socket, &options, origin, peer.clone(), &established),
+        };
+        {
+            let mut rx = link.rx();
+            rx.attach(stream.clone(), version == Version::V1_0, is_raw);
+            let mut tx = link.tx();
+            tx.attach(stream, version, is_raw);
+            tx.queue_first(&unsent);
+            link.set_rx_owner(RxOwner::Io); // before anybody may ask for a lease
+            link.set_lendable(!self.driver.reads_by_itself());
+            link.set_connected(true);
+        }
+        self.connection_of_link.insert(link.id, token);
+        if let Some(connection) = self.connection_mut(token) {
+            connection.phase =
+                Phase::Traffic { link: link.clone(), heartbeat, activity_seen: link.activity() };
+        }
+        socket.send(attach);
+        self.schedule_heartbeat(token);
+        self.flush_and_watch(&link);
+    }
+
+    fn new_pipe(
+        &mut self,
+        socket: &SocketHandle,
+        options: &Arc<SocketOptions>,
+        origin: Origin,
+        peer: Arc<PeerInfo>,
+        established: &Established,
+    ) -> (Arc<Link>, SocketCommand) {
+        let kind = socket.kind();
+        let conflate = options.conflate;
+        let (out_writer, out_reader) =
+            one_way(options.send_hwm_messages, conflate && conflates_outgoing(kind));
+        let (in_writer, in_reader) =
+            one_way(options.recv_hwm_messages, conflate && conflates_incoming(kind));
+        let halves = (LinkRx::new(in_writer, options, kind), LinkTx::new(Gather::new(out_reader)));
+        let pipe = socket.next_pipe();
+        let link_id = socket.next_link();
+        let link = Link::new(link_id, pipe, socket.clone(), self.own_mailbox.clone(), halves);
+        let endpoint = match origin {
+            Origin::Listener(id) | Origin::Connector(id) => id,
+        };
+        let new = NewPipe {
+            id: pipe,
+            writer: out_writer,
+            reader: in_reader,
+            peer: PipePeer::Link(link.clone()),
+            info: Some(peer),
+            announced: None,
+            peer_marks: None,
+            assigned_id: Vec::new(),
+            endpoint,
+            subscribe_all: established.implicit_subscribe_all,
+            survives_reconnect: false,
+        };
+        (link, SocketCommand::Attach(Box::new(new)))
+    }
+
+    // ---- Heartbeats ---------------------------------------------------------------------------------------------
+
+    fn schedule_heartbeat(&mut self, token: Token) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        if let Phase::Traffic { heartbeat: Some(heartbeat), .. } = &connection.phase
+            && let Some(deadline_ns) = heartbeat.deadline_ns()
+        {
+            self.timers.set(deadline_ns, Timer::Heartbeat(token));
+        }
+    }
+
+    pub(super) fn heartbeat_due(&mut self, token: Token) {
+        let now_ns = self.clock.now_ns();
+        let Some(connection) = self.connection_mut(token) else { return };
+        let Phase::Traffic { link, heartbeat: Some(heartbeat), activity_seen } =
+            &mut connection.phase
+        else {
+            return;
+        };
+        // What came in since last time counts, whoever read it. An application that does not read stops the reading,
+        // and with it the proof of life: then the peer is not to blame.
+        let activity = link.activity();
+        if activity != *activity_seen || link.try_rx().is_none_or(|rx| rx.is_stalled()) {
+            *activity_seen = activity;
+            heartbeat.on_traffic(now_ns);
+        }
+        if heartbeat.deadline_ns().is_none_or(|deadline_ns| deadline_ns > now_ns) {
+            return self.schedule_heartbeat_once(token, now_ns);
+        }
+        let link = link.clone();
+        let mut frame = Vec::new();
+        loop {
+            match heartbeat.poll(now_ns) {
+                HeartbeatAction::SendPing { ttl_ds } => encode_ping(ttl_ds, &[], &mut frame),
+                HeartbeatAction::Expired(_) => return self.end_connection(token, End::Silent),
+                HeartbeatAction::None => break,
+            }
+        }
+        if !frame.is_empty() {
+            link.tx().queue_control(&frame);
+            self.flush_and_watch(&link);
+        }
+        self.schedule_heartbeat(token);
+    }
+
+    /// A timer fired early because traffic moved the deadline: set the next one if it lies ahead.
+    fn schedule_heartbeat_once(&mut self, token: Token, now_ns: u64) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        if let Phase::Traffic { heartbeat: Some(heartbeat), .. } = &connection.phase
+            && heartbeat.deadline_ns().is_some_and(|deadline_ns| deadline_ns > now_ns)
+        {
+            self.schedule_heartbeat(token);
+        }
+    }
+
+    pub(super) fn peer_ping(&mut self, link: &Arc<Link>, ttl_ds: u16) {
+        let now_ns = self.clock.now_ns();
+        let Some(token) = self.token_of(link) else { return };
+        if let Some(connection) = self.connection_mut(token)
+            && let Phase::Traffic { heartbeat: Some(heartbeat), link, activity_seen } =
+                &mut connection.phase
+        {
+            *activity_seen = link.activity();
+            heartbeat.on_ping(ttl_ds, now_ns);
+        }
+        self.schedule_heartbeat(token);
+    }
+
+    // ---- End ----------------------------------------------------------------------------------------------------
+
+    /// Ends a connection, tells the monitor and the socket, and has the connector try again if that is right.
+    pub(super) fn end_connection(&mut self, token: Token, end: End) {
+        let Some(Object::Connection(connection)) = self.remove(token) else { return };
+        let link = connection.owner_link().cloned();
+        if let Some(link) = &link {
+            self.connection_of_link.remove(&link.id);
+            self.leased.forget(link);
+            link.set_connected(false);
+            link.set_rx_owner(RxOwner::Io);
+        }
+        let persistent = matches!(connection.origin, Origin::Connector(_))
+            && !connection.options.immediate
+            && link.is_some();
+        if let Some(link) = &link {
+            self.let_go_of_stream(link, connection.link().is_some(), persistent);
+        }
+        // Told only now: who hears of it and sends must not reach the dead stream any more.
+        emit_end(&connection, &end);
+        if !matches!(end, End::Ours) {
+            let stop_bits = connection.options.reconnect_stop_bits;
+            let fatal = match &end {
+                End::Handshake(error) => {
+                    error.is_fatal_for_connecter()
+                        || stop_bits & ReconnectStop::HANDSHAKE_FAILED != 0
+                }
+                End::Stream(RxEnd::Protocol(_)) => true,
+                _ => false,
+            };
+            self.stream_lost(connection.origin, fatal, &describe(&end));
+        }
+    }
+
+    fn let_go_of_stream(&mut self, link: &Arc<Link>, was_traffic: bool, persistent: bool) {
+        if persistent {
+            link.rx().detach();
+            link.tx().detach(link);
+            if was_traffic {
+                link.socket.send(SocketCommand::Disconnected(link.pipe));
+            }
+            self.closing_link_lost_stream(link);
+        } else {
+            link.rx().close();
+            link.tx().close();
+            self.watched.forget(link);
+            self.closing.remove(&link.id);
+            link.socket.send(SocketCommand::Gone(link.pipe));
+        }
+    }
+
+    fn stream_lost(&mut self, origin: Origin, fatal: bool, why: &str) {
+        if let Origin::Connector(id) = origin {
+            self.connector_lost_stream(id, fatal, why);
+        }
+    }
+}
+
+fn handshake_for(
+    socket: &SocketHandle,
+    options: &SocketOptions,
+    is_raw: bool,
+) -> Result<Handshake, String> {
+    // A raw stream shakes no hands: its machine is never started.
+    let kind = if is_raw { SocketType::Dealer } else { socket.kind() };
+    let mut config = HandshakeConfig::new(kind);
+    config.routing_id = if is_raw { Vec::new() } else { options.routing_id.clone() };
+    config.metadata = options
+        .metadata
+        .iter()
+        .map(|property| {
+            (String::from_utf8_lossy(&property.name).into_owned(), property.value.clone())
+        })
+        .collect();
+    config.zap_domain_set = false; // the ZAP client comes with the security mechanisms
+    Handshake::new(config).map_err(|error| error.to_string())
+}
+
+fn raw_established() -> Established {
+    Established {
+        version: Version::V3_1,
+        peer_socket_type: None,
+        peer_routing_id: Vec::new(),
+        properties: Vec::new(),
+        implicit_subscribe_all: false,
+        session: None,
+    }
+}
+
+fn heartbeat_config(options: &SocketOptions) -> HeartbeatConfig {
+    HeartbeatConfig {
+        interval_ms: u64::from(options.heartbeat_interval_ms),
+        timeout_ms: options.heartbeat_timeout_ms.map(u64::from),
+        ttl_ms: u64::from(options.heartbeat_ttl_deciseconds) * 100,
+    }
+}
+
+/// CONFLATE holds for messages; subscriptions flow the other way and are all kept.
+pub(crate) fn conflates_outgoing(kind: SocketType) -> bool {
+    matches!(kind, SocketType::Push | SocketType::Pub | SocketType::Dealer)
+}
+
+/// See [`conflates_outgoing`].
+pub(crate) fn conflates_incoming(kind: SocketType) -> bool {
+    matches!(kind, SocketType::Pull | SocketType::Sub | SocketType::Dealer)
+}
+
+fn describe(end: &End) -> String {
+    match end {
+        End::Stream(RxEnd::PeerClosed) => "the peer closed the connection".into(),
+        End::Stream(RxEnd::Io(errno)) => io::Error::from_raw_os_error(*errno).to_string(),
+        End::Stream(RxEnd::Protocol(text)) => text.clone(),
+        End::Stream(RxEnd::NoMemory) => {
+            "no memory for a message of the peer; set MAXMSGSIZE".into()
+        }
+        End::Stream(RxEnd::ByApplication) => "closed by the application".into(),
+        End::Handshake(error) => error.to_string(),
+        End::Silent => "the peer was silent for longer than its heartbeat allows".into(),
+        End::Ours => String::new(),
+    }
+}
+
+fn emit_end(connection: &Connection, end: &End) {
+    if matches!(end, End::Ours) {
+        return;
+    }
+    const EPIPE: u32 = 32;
+    let detail = describe(end);
+    let monitor = connection.socket.monitor();
+    if connection.link().is_none() {
+        let failed = match end {
+            End::Handshake(error) => match error.monitor_code() {
+                MonitorCode::None => None,
+                MonitorCode::Protocol(code) => Some((EventKind::HandshakeFailedProtocol, code)),
+                MonitorCode::Auth(status) => {
+                    Some((EventKind::HandshakeFailedAuth, u32::from(status)))
+                }
+                MonitorCode::NoDetail => Some((EventKind::HandshakeFailedNoDetail, EPIPE)),
+            },
+            End::Stream(RxEnd::Io(errno)) => {
+                Some((EventKind::HandshakeFailedNoDetail, *errno as u32))
+            }
+            _ => Some((EventKind::HandshakeFailedNoDetail, EPIPE)),
+        };
+        if let Some((kind, value)) = failed {
+            monitor.emit(connection.event(kind, value, &detail));
+        }
+    }
+    let number = connection.stream.handle().number() as u32;
+    monitor.emit(connection.event(EventKind::Disconnected, number, &detail));
+}

@@ -1,0 +1,99 @@
+//! Flushing what senders leave behind.
+//!
+//! A sender that streams writes its own batches; the loop only makes sure that nothing stays behind when it pauses. So
+//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`] until it is found with nothing
+//! left to write. While it is watched the sender needs no wake, whatever it sends.
+
+use std::sync::Arc;
+
+use super::connection::End;
+use super::{EventLoop, Timer};
+use crate::io::link::{Flushed, Link, RxEnd};
+
+/// How long a message may wait for its sender's next one before the loop writes it.
+const WATCH_INTERVAL_NS: u64 = 100_000;
+
+/// Links that are being streamed into.
+#[derive(Default)]
+pub(super) struct Watched {
+    links: Vec<Arc<Link>>,
+    timer_is_set: bool,
+}
+
+impl Watched {
+    pub fn forget(&mut self, link: &Arc<Link>) {
+        self.links.retain(|watched| !Arc::ptr_eq(watched, link));
+    }
+}
+
+impl EventLoop {
+    /// Writes what is queued and keeps an eye on the link.
+    pub(super) fn flush_and_watch(&mut self, link: &Arc<Link>) {
+        link.flush_begins();
+        if self.flush(link) {
+            self.watch(link);
+        }
+    }
+
+    /// Writes what is queued. True if everything went.
+    fn flush(&mut self, link: &Arc<Link>) -> bool {
+        let flushed = link.tx().flush(link);
+        match flushed {
+            Flushed::Drained => {
+                self.closing_link_drained(link);
+                return true;
+            }
+            Flushed::Blocked => {
+                self.watched.forget(link);
+                if let Some(token) = self.token_of(link) {
+                    self.driver.want_write(token);
+                }
+            }
+            Flushed::More => {
+                self.watched.forget(link);
+                link.ask_flush(); // the others get their turn first
+            }
+            Flushed::NotConnected | Flushed::Busy => self.watched.forget(link),
+            Flushed::Failed(error) => self.end_link_stream(link, RxEnd::from_io(&error)),
+            Flushed::CloseRequested => self.end_link_stream(link, RxEnd::ByApplication),
+        }
+        false
+    }
+
+    fn end_link_stream(&mut self, link: &Arc<Link>, end: RxEnd) {
+        self.watched.forget(link);
+        if let Some(token) = self.token_of(link) {
+            self.end_connection(token, End::Stream(end));
+        }
+    }
+
+    fn watch(&mut self, link: &Arc<Link>) {
+        if !self.watched.links.iter().any(|watched| Arc::ptr_eq(watched, link)) {
+            self.watched.links.push(link.clone());
+        }
+        self.set_watch_timer();
+    }
+
+    fn set_watch_timer(&mut self) {
+        if !self.watched.timer_is_set && !self.watched.links.is_empty() {
+            self.watched.timer_is_set = true;
+            self.timers.set(self.clock.now_ns() + WATCH_INTERVAL_NS, Timer::Stream);
+        }
+    }
+
+    /// Flushes watched links; lets go of those that have nothing left to write.
+    pub(super) fn look_at_watched(&mut self) {
+        self.watched.timer_is_set = false;
+        for link in std::mem::take(&mut self.watched.links) {
+            let quiet = {
+                let mut tx = link.tx();
+                // Once `wait_or_ready` said that there is nothing, the sender tells of the next message.
+                tx.is_drained() && !tx.wait_or_ready()
+            };
+            if !quiet && self.flush(&link) {
+                self.watched.links.push(link);
+            }
+        }
+        self.set_watch_timer();
+    }
+}

@@ -1,0 +1,288 @@
+//! A pipe joined to a connection.
+//!
+//! A link has two halves, each behind its own lock: [`LinkRx`] moves bytes from the stream into the incoming pipe,
+//! [`LinkTx`] moves the outgoing pipe into the stream. Whoever holds the lock drives: an I/O thread by default, or the
+//! application thread that is waiting for just these bytes (DESIGN 2.1). Nobody blocks on these locks for longer than
+//! one batch.
+//!
+//! A connecting socket's link lives from `connect` to the end of the pipe and sees many streams; an accepted link lives
+//! as long as its stream.
+//!
+//! # Who reads
+//!
+//! [`RxOwner`] says who reads. It changes under the receiving half's lock: a driver that reads by itself (io_uring) and an
+//! application that reads the descriptor must never do so at the same time, or bytes would overtake each other.
+
+mod rx;
+mod tx;
+
+pub use rx::{LinkRx, RxEnd};
+pub use tx::{Flushed, LinkTx};
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use zeroring_base::SlabPool;
+use zeroring_base::mailbox::Sender;
+use zeroring_base::sync::{lock, try_lock};
+
+use super::command::IoCommand;
+use crate::socket::{PipeId, SocketCommand, SocketHandle};
+
+/// Who polls a link's descriptor for bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RxOwner {
+    /// The I/O thread's driver.
+    Io = 0,
+    /// The I/O thread's driver, asked to let go.
+    Requested = 1,
+    /// The application thread, whenever it waits in its socket.
+    App = 2,
+}
+
+/// A pipe joined to a connection. See the module.
+pub struct Link {
+    /// Names the link to its I/O thread.
+    pub id: u64,
+    /// Names the pipe to its socket.
+    pub pipe: PipeId,
+    /// The socket the pipe belongs to.
+    pub socket: SocketHandle,
+    io: Sender<IoCommand>,
+    rx: Mutex<LinkRx>,
+    tx: Mutex<LinkTx>,
+    rx_owner: AtomicU8,
+    /// A stream is attached and its handshake is over.
+    connected: AtomicBool,
+    /// The driver lets application threads read the stream themselves.
+    lendable: AtomicBool,
+    /// Streams attached so far: a report about an earlier one is stale.
+    generation: AtomicU64,
+    /// Reads that brought something; heartbeats look at it.
+    activity: AtomicU64,
+    /// The I/O thread was told to flush and has not begun.
+    flush_queued: AtomicBool,
+    /// The I/O thread was told to go on reading and has not begun.
+    resume_queued: AtomicBool,
+    /// A failure of the present stream was reported.
+    failure_queued: AtomicBool,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("id", &self.id)
+            .field("connected", &self.is_connected())
+            .field("read_by", &self.rx_owner())
+            .field("stalled", &self.try_rx().map(|rx| rx.is_stalled()))
+            .field("drained", &self.try_tx().map(|mut tx| tx.is_drained()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Joins the engine's ends of a pipe; a stream comes later.
+    pub fn new(
+        id: u64,
+        pipe: PipeId,
+        socket: SocketHandle,
+        io: Sender<IoCommand>,
+        halves: (LinkRx, LinkTx),
+    ) -> Arc<Self> {
+        socket.live_links().inc();
+        Arc::new(Self {
+            id,
+            pipe,
+            socket,
+            io,
+            rx: Mutex::new(halves.0),
+            tx: Mutex::new(halves.1),
+            rx_owner: AtomicU8::new(RxOwner::Io as u8),
+            connected: AtomicBool::new(false),
+            lendable: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            activity: AtomicU64::new(0),
+            flush_queued: AtomicBool::new(false),
+            resume_queued: AtomicBool::new(false),
+            failure_queued: AtomicBool::new(false),
+        })
+    }
+
+    /// Locks the receiving half.
+    pub fn rx(&self) -> std::sync::MutexGuard<'_, LinkRx> {
+        lock(&self.rx)
+    }
+
+    /// Locks the sending half.
+    pub fn tx(&self) -> std::sync::MutexGuard<'_, LinkTx> {
+        lock(&self.tx)
+    }
+
+    /// The receiving half, if nobody drives it now.
+    pub fn try_rx(&self) -> Option<std::sync::MutexGuard<'_, LinkRx>> {
+        try_lock(&self.rx)
+    }
+
+    /// The sending half, if nobody drives it now.
+    pub fn try_tx(&self) -> Option<std::sync::MutexGuard<'_, LinkTx>> {
+        try_lock(&self.tx)
+    }
+
+    /// Who polls the descriptor.
+    pub fn rx_owner(&self) -> RxOwner {
+        match self.rx_owner.load(Ordering::SeqCst) {
+            2 => RxOwner::App,
+            1 => RxOwner::Requested,
+            _ => RxOwner::Io,
+        }
+    }
+
+    /// Changes who polls the descriptor.
+    pub fn set_rx_owner(&self, owner: RxOwner) {
+        // SeqCst pairs with the load in `rx_owner`: an application that returns credit looks at the owner afterwards, and
+        // a loop that takes the link back looks at the credit afterwards, so one of them goes on reading.
+        self.rx_owner.store(owner as u8, Ordering::SeqCst);
+    }
+
+    /// True while a stream with a finished handshake is attached.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+
+    /// Says whether the present stream's driver lends it out.
+    pub fn set_lendable(&self, lendable: bool) {
+        self.lendable.store(lendable, Ordering::Release);
+    }
+
+    /// Counts attached streams.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// A stream was attached to both halves (`true`) or taken from them.
+    pub fn set_connected(&self, connected: bool) {
+        if connected {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+            self.failure_queued.store(false, Ordering::Release);
+        }
+        self.connected.store(connected, Ordering::Release);
+    }
+
+    /// Reads that brought something so far.
+    pub fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_activity(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells the socket that its pipe has something to read.
+    pub fn tell_readable(&self) {
+        self.socket.send(SocketCommand::Readable(self.pipe));
+    }
+
+    /// Tells the socket that its pipe takes messages again.
+    pub fn tell_writable(&self) {
+        self.socket.send(SocketCommand::Writable(self.pipe));
+    }
+
+    /// Asks the I/O thread to flush and to watch the pipe until it is idle.
+    pub fn ask_flush(self: &Arc<Self>) {
+        if !self.flush_queued.swap(true, Ordering::AcqRel) {
+            self.io.send(IoCommand::Flush(self.clone()));
+        }
+    }
+
+    /// The I/O thread begins to flush.
+    pub fn flush_begins(&self) {
+        self.flush_queued.store(false, Ordering::Release);
+    }
+
+    /// Asks the I/O thread to go on reading: credit came back.
+    pub fn ask_resume(self: &Arc<Self>) {
+        if !self.resume_queued.swap(true, Ordering::AcqRel) {
+            self.io.send(IoCommand::Resume(self.clone()));
+        }
+    }
+
+    /// The I/O thread goes on reading.
+    pub fn resume_begins(&self) {
+        self.resume_queued.store(false, Ordering::Release);
+    }
+
+    /// Asks the I/O thread to let the application poll the descriptor.
+    pub fn ask_lease(self: &Arc<Self>) {
+        if !self.lendable.load(Ordering::Acquire) {
+            return;
+        }
+        let asked = self.rx_owner.compare_exchange(
+            RxOwner::Io as u8,
+            RxOwner::Requested as u8,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if asked.is_ok() {
+            self.io.send(IoCommand::Lease(self.clone()));
+        }
+    }
+
+    /// Reports that the present stream is over.
+    pub fn report_end(self: &Arc<Self>, end: RxEnd) {
+        if !self.failure_queued.swap(true, Ordering::AcqRel) {
+            self.io.send(IoCommand::StreamEnded(self.clone(), self.generation(), end));
+        }
+    }
+
+    /// Queues a control frame; the I/O thread sends it at the next frame boundary.
+    pub fn queue_control(self: &Arc<Self>, frame: &[u8]) {
+        self.tx().queue_control(frame);
+        self.ask_flush();
+    }
+
+    /// A PING with a time-to-live came.
+    pub fn report_ping(self: &Arc<Self>, ttl_ds: u16) {
+        self.io.send(IoCommand::PeerPing(self.clone(), ttl_ds));
+    }
+
+    /// The application lets go of its end of the pipe; what it sent may take up to `linger_ns` (`None`: for ever).
+    pub fn ask_close(self: &Arc<Self>, linger_ns: Option<u64>) {
+        self.io.send(IoCommand::CloseLink(self.clone(), linger_ns));
+    }
+
+    /// Application thread: reads what is there into the pipe. True if something came.
+    pub fn drive_rx(self: &Arc<Self>, pool: &mut SlabPool) -> bool {
+        let Some(mut rx) = self.try_rx() else { return false };
+        if self.rx_owner() != RxOwner::App {
+            return false; // taken back meanwhile; changes under this lock, so that only one of us reads
+        }
+        let driven = rx.drive(pool, self);
+        drop(rx);
+        if let Some(end) = driven.end {
+            self.report_end(end);
+        }
+        driven.progress
+    }
+
+    /// Application thread: writes what is queued, unless somebody else is writing. With `then_wait` nobody else looks
+    /// after the pipe: once it is drained, its sender is asked to tell of the next message.
+    pub fn drive_tx(self: &Arc<Self>, then_wait: bool) -> Flushed {
+        let Some(mut tx) = self.try_tx() else { return Flushed::Busy };
+        let flushed = tx.flush(self);
+        if then_wait && matches!(flushed, Flushed::Drained) {
+            tx.wait_own();
+        }
+        drop(tx);
+        if let Flushed::Failed(error) = &flushed {
+            self.report_end(RxEnd::Io(error.raw_os_error().unwrap_or(0)));
+        }
+        flushed
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.socket.live_links().dec();
+    }
+}

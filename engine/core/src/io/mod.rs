@@ -1,0 +1,8 @@
+//! Where the engine meets the kernel: the traits of [`driver`] and [`transport`], the [`link`] that joins a pipe to a
+//! connection, and the [`event_loop`] that runs on an I/O thread.
+
+pub mod command;
+pub mod driver;
+pub mod event_loop;
+pub mod link;
+pub mod transport;

@@ -1,0 +1,110 @@
+//! Fair queueing: whole messages from each readable pipe in turn (libzmq-surface §6.2).
+//!
+//! A pipe found empty stays in the queue: its writer then need not tell of the next message, and a reader that comes back
+//! soon finds it by looking. Before the thread sleeps, or after many empty ones in a row, those ask to be told and leave
+//! the queue ([`FairQueue::is_readable_or_told`]).
+
+use zeroring_base::{Message, barrier};
+
+use super::Pipes;
+
+/// Empty pipes in a row after which they are made to leave the queue.
+const LOOKED_AT_MAX: usize = 32;
+
+/// Slots with something to read, and whose turn it is.
+#[derive(Debug, Default)]
+pub struct FairQueue {
+    active: Vec<usize>,
+    current: usize,
+    /// The message of the current pipe is not read to its end.
+    inside_message: bool,
+}
+
+impl FairQueue {
+    /// A pipe has something to read: it joins the end of the active part.
+    pub fn activate(&mut self, slot: usize) {
+        if !self.active.contains(&slot) {
+            self.active.push(slot);
+        }
+    }
+
+    /// A pipe is gone.
+    pub fn remove(&mut self, slot: usize) {
+        let Some(index) = self.active.iter().position(|active| *active == slot) else { return };
+        if index == self.current {
+            self.inside_message = false;
+        }
+        self.deactivate(index);
+    }
+
+    fn deactivate(&mut self, index: usize) {
+        self.active.remove(index);
+        if index < self.current {
+            self.current -= 1;
+        }
+        if self.current >= self.active.len() {
+            self.current = 0;
+        }
+    }
+
+    /// Reads the next part into `part`; returns the slot it came from. Parts of one message come in a row.
+    #[inline]
+    pub fn recv(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
+        let mut found_empty = 0;
+        while found_empty < self.active.len() {
+            let slot = self.active[self.current];
+            let Some(pipe) = pipes.get_mut(slot) else {
+                self.deactivate(self.current);
+                continue;
+            };
+            if pipe.read(part) {
+                self.inside_message = part.more();
+                if !self.inside_message {
+                    self.next();
+                }
+                return Some(slot);
+            }
+            found_empty += 1;
+            self.next();
+            if found_empty == LOOKED_AT_MAX && !self.is_readable_or_told(pipes) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// True if something is there, by looking only: no writer is asked to tell.
+    pub fn has_data(&self, pipes: &mut Pipes) -> bool {
+        self.active.iter().any(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::is_readable))
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        self.current += 1;
+        if self.current >= self.active.len() {
+            self.current = 0;
+        }
+    }
+
+    /// The last look before the thread sleeps: every writer is asked to tell, then empty pipes leave the queue. True if
+    /// something is there after all.
+    pub fn is_readable_or_told(&mut self, pipes: &mut Pipes) -> bool {
+        if self.has_data(pipes) {
+            return true;
+        }
+        for slot in &self.active {
+            if let Some(pipe) = pipes.get_mut(*slot) {
+                pipe.ask_to_be_told();
+            }
+        }
+        barrier::heavy();
+        self.active.retain(|slot| pipes.get(*slot).is_some_and(super::Pipe::has_more));
+        self.current = 0;
+        !self.active.is_empty()
+    }
+
+    /// True in the middle of a multipart message.
+    pub fn is_inside_message(&self) -> bool {
+        self.inside_message
+    }
+}

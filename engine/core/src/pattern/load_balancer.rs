@@ -1,0 +1,96 @@
+//! Load balancing: whole messages to each pipe with room in turn (libzmq-surface §6.2).
+
+use zeroring_base::PartRef;
+
+use super::{Refused, Scope};
+
+/// Slots with room, and whose turn it is.
+#[derive(Debug, Default)]
+pub struct LoadBalancer {
+    active: Vec<usize>,
+    current: usize,
+    /// Parts of the present message were put into the current pipe.
+    inside_message: bool,
+    /// The pipe of the present message is gone: its remaining parts are swallowed.
+    dropping: bool,
+}
+
+impl LoadBalancer {
+    /// A pipe has room (again): it joins the end of the active part.
+    pub fn activate(&mut self, slot: usize) {
+        if !self.active.contains(&slot) {
+            self.active.push(slot);
+        }
+    }
+
+    /// A pipe is gone.
+    pub fn remove(&mut self, slot: usize) {
+        let Some(index) = self.active.iter().position(|active| *active == slot) else { return };
+        if index == self.current && self.inside_message {
+            self.inside_message = false;
+            self.dropping = true;
+        }
+        self.deactivate(index);
+    }
+
+    fn deactivate(&mut self, index: usize) {
+        self.active.remove(index);
+        if index < self.current {
+            self.current -= 1;
+        }
+        if self.current >= self.active.len() {
+            self.current = 0;
+        }
+    }
+
+    /// Puts one part; the last one of a message sends it. Returns the slot that took it, `None` if it was swallowed.
+    #[inline]
+    pub fn send(
+        &mut self,
+        scope: &mut Scope<'_>,
+        part: PartRef<'_>,
+        more: bool,
+    ) -> Result<Option<usize>, Refused> {
+        if self.dropping {
+            self.dropping = more;
+            return Ok(None);
+        }
+        if !self.inside_message && !self.find_room(scope) {
+            return Err(Refused::WouldBlock);
+        }
+        let slot = self.active[self.current];
+        let Some(pipe) = scope.pipes.get_mut(slot) else { return Err(Refused::WouldBlock) };
+        pipe.put(scope.pool, part, more, scope.options.copy_threshold_bytes)?;
+        self.inside_message = more;
+        if !more {
+            pipe.commit(scope.clock, true);
+            self.current += 1;
+            if self.current >= self.active.len() {
+                self.current = 0;
+            }
+        }
+        Ok(Some(slot))
+    }
+
+    /// True if the current pipe has room, after passing over those that have none.
+    #[inline]
+    pub fn find_room(&mut self, scope: &mut Scope<'_>) -> bool {
+        while let Some(&slot) = self.active.get(self.current) {
+            if scope.pipes.get_mut(slot).is_some_and(super::Pipe::has_room) {
+                return true;
+            }
+            self.deactivate(self.current);
+        }
+        false
+    }
+
+    /// True if a part would be taken now.
+    pub fn is_writable(&mut self, scope: &mut Scope<'_>) -> bool {
+        self.inside_message || self.dropping || self.find_room(scope)
+    }
+
+    /// The pipe whose turn it is.
+    pub fn current(&self) -> Option<usize> {
+        self.active.get(self.current).copied()
+    }
+}

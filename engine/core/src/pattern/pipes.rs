@@ -1,0 +1,367 @@
+//! The pipes of one socket, by slot, and what reading and writing one entails.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use zeroring_base::slab::SlabWriter;
+use zeroring_base::stream::NoMemory;
+use zeroring_base::time::{Clock, NS_PER_US};
+use zeroring_base::{Message, PartRef, SlabPool, limits};
+
+use crate::io::command::EndpointId;
+use crate::io::link::{Flushed, RxOwner};
+use crate::pipe::{Part, PipeReader, PipeWriter, inproc_high_water_mark};
+use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
+
+/// A sender whose last message went out longer ago than this writes the next one itself; a faster one batches.
+const INLINE_GAP_NS: u64 = 3 * NS_PER_US;
+/// How long a batching sender leaves messages behind before it writes them itself.
+const BATCH_AGE_NS: u64 = 20 * NS_PER_US;
+/// Messages between two looks at the clock while batching.
+const CLOCK_EVERY_MESSAGES: u32 = 16;
+
+/// One peer of a socket.
+pub struct Pipe {
+    /// Its name.
+    pub id: PipeId,
+    /// Who is at the other end.
+    pub peer: PipePeer,
+    /// What is known of the peer.
+    pub info: Option<Arc<PeerInfo>>,
+    /// The endpoint it came through.
+    pub endpoint: EndpointId,
+    /// ROUTER, REP, STREAM: the id it is addressed by; empty = not addressable (yet).
+    pub routing_id: Vec<u8>,
+    /// The pipe stays when its connection is lost.
+    pub survives_reconnect: bool,
+    /// The other end is closed; the pipe goes when everything it sent was read.
+    pub is_gone: bool,
+    /// inproc: the peer's high-water marks (sending, receiving).
+    pub peer_marks: Option<(u32, u32)>,
+    writer: PipeWriter,
+    reader: PipeReader,
+    flush: FlushState,
+}
+
+#[derive(Default)]
+struct FlushState {
+    last_write_ns: u64,
+    messages_since_clock: u32,
+}
+
+impl std::fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipe")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .field("gone", &self.is_gone)
+            .field("unacked_messages", &self.writer.unacked_messages())
+            .field("unwritten_bytes", &self.unwritten_bytes())
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipe {
+    fn new(new: NewPipe) -> Self {
+        Self {
+            id: new.id,
+            peer: new.peer,
+            info: new.info,
+            endpoint: new.endpoint,
+            routing_id: new.assigned_id,
+            peer_marks: new.peer_marks,
+            survives_reconnect: new.survives_reconnect,
+            is_gone: false,
+            writer: new.writer,
+            reader: new.reader,
+            flush: FlushState::default(),
+        }
+    }
+
+    // ---- Receiving ----------------------------------------------------------------------------------------------
+
+    /// Reads the next message part into `part`; commands are skipped. False if there is none.
+    #[inline]
+    pub fn read(&mut self, part: &mut Message) -> bool {
+        match self.reader.next_message(part) {
+            None => return false,
+            Some(true) => self.return_credit(),
+            Some(false) => {}
+        }
+        true
+    }
+
+    /// The next frame, commands included (publishers). Each counts against the credit.
+    pub fn read_any(&mut self) -> Option<Part> {
+        let (part, mut tell) = self.reader.next_part()?;
+        if matches!(part, Part::Command(_)) {
+            tell |= self.reader.count_command();
+        }
+        if tell {
+            self.return_credit();
+        }
+        Some(part)
+    }
+
+    #[cold]
+    fn return_credit(&self) {
+        match &self.peer {
+            PipePeer::Link(link) if link.rx_owner() == RxOwner::App => {} // we drive it ourselves when we wait
+            PipePeer::Link(link) => link.ask_resume(),
+            PipePeer::Inproc(peer, pipe) => peer.send(SocketCommand::Writable(*pipe)),
+            PipePeer::NotBound => {}
+        }
+    }
+
+    /// True if something can be read now; otherwise the other side will tell.
+    pub fn is_readable_or_waits(&mut self) -> bool {
+        self.reader.is_readable() || self.reader.wait_or_ready()
+    }
+
+    /// Asks the other side to tell; a barrier and [`has_more`](Self::has_more) follow.
+    pub fn ask_to_be_told(&mut self) {
+        self.reader.ask_to_be_told();
+    }
+
+    /// True if something was sent that was not read.
+    pub fn has_more(&self) -> bool {
+        self.reader.has_more()
+    }
+
+    /// True if something can be read now.
+    pub fn is_readable(&mut self) -> bool {
+        self.reader.is_readable()
+    }
+
+    /// True if the other end is gone and everything it sent was read.
+    pub fn is_finished(&mut self) -> bool {
+        self.is_gone && !self.reader.is_readable()
+    }
+
+    // ---- Sending ------------------------------------------------------------------------------------------------
+
+    /// True if a message fits; otherwise the other side will tell when one does.
+    #[inline]
+    pub fn has_room(&mut self) -> bool {
+        !self.is_gone && self.writer.has_credit_or_waits()
+    }
+
+    /// True if a message fits now.
+    pub fn has_credit(&mut self) -> bool {
+        !self.is_gone && self.writer.credit() > 0
+    }
+
+    /// Puts one part of a message; nothing is visible before [`commit`](Self::commit).
+    #[inline]
+    pub fn put(
+        &mut self,
+        pool: &mut SlabPool,
+        part: PartRef<'_>,
+        more: bool,
+        copy_threshold_bytes: u32,
+    ) -> Result<(), NoMemory> {
+        self.writer.put_part(pool, part, more, copy_threshold_bytes as usize)
+    }
+
+    /// Puts a frame that is encoded in `slab` already.
+    #[inline]
+    pub fn put_encoded(&mut self, slab: &SlabWriter, start: usize, end: usize) {
+        self.writer.put_encoded(slab, start, end);
+    }
+
+    /// True for a pipe that keeps only the newest part.
+    pub fn is_conflating(&self) -> bool {
+        self.writer.is_conflating()
+    }
+
+    /// Sends a command.
+    pub fn send_command(&mut self, pool: &mut SlabPool, body: &[u8], clock: &Clock) {
+        // A command that does not fit is lost, as in libzmq; the whole set is sent again on reconnect.
+        if !self.has_room() {
+            return;
+        }
+        if self.writer.put_command(pool, body).is_ok() {
+            self.commit(clock, true);
+        }
+    }
+
+    /// Ends the message and sees to it that it gets on its way. `may_write` allows a write on this thread.
+    #[inline]
+    pub fn commit(&mut self, clock: &Clock, may_write: bool) {
+        let before = self.writer.published_bytes();
+        let told = self.writer.commit(1);
+        match &self.peer {
+            PipePeer::Link(_) => {
+                let own_bytes = self.writer.published_bytes() - before;
+                self.start_on_its_way(told, own_bytes, clock, may_write);
+            }
+            PipePeer::Inproc(peer, pipe) => {
+                if told {
+                    peer.send(SocketCommand::Readable(*pipe));
+                }
+            }
+            PipePeer::NotBound => {}
+        }
+    }
+
+    /// Forgets the unfinished message.
+    pub fn rollback(&mut self) {
+        self.writer.rollback();
+    }
+
+    /// Decides who writes (DESIGN 2.1): this thread if nothing else is queued and the last message is a while ago, or a
+    /// full batch is there; otherwise the I/O thread, which is told once and then watches.
+    #[inline]
+    fn start_on_its_way(&mut self, told: bool, own_bytes: u64, clock: &Clock, may_write: bool) {
+        let unwritten_bytes = self.writer.unread_bytes();
+        if told || unwritten_bytes <= own_bytes {
+            self.nothing_else_is_queued(told, clock, may_write);
+        } else if unwritten_bytes >= limits::FLUSH_BYTES as u64 {
+            self.write_batch(clock);
+        } else {
+            self.flush.messages_since_clock += 1;
+            if self.flush.messages_since_clock >= CLOCK_EVERY_MESSAGES {
+                self.write_if_old(clock);
+            }
+        }
+    }
+
+    #[cold]
+    fn nothing_else_is_queued(&mut self, told: bool, clock: &Clock, may_write: bool) {
+        let PipePeer::Link(link) = &self.peer else { return };
+        let now_ns = clock.now_ns();
+        let spaced = now_ns.saturating_sub(self.flush.last_write_ns) >= INLINE_GAP_NS;
+        self.flush.messages_since_clock = 0;
+        self.flush.last_write_ns = now_ns;
+        if may_write && spaced && link.is_connected() {
+            let drained = matches!(link.drive_tx(told), Flushed::Drained);
+            self.flush.last_write_ns = clock.now_ns();
+            if drained {
+                return;
+            }
+        }
+        if told {
+            link.ask_flush(); // nobody looks after the pipe yet
+        }
+    }
+
+    #[cold]
+    fn write_batch(&mut self, clock: &Clock) {
+        let PipePeer::Link(link) = &self.peer else { return };
+        // The I/O thread watches this pipe: whatever does not go now, it will write.
+        drop(link.drive_tx(false));
+        self.flush.last_write_ns = clock.now_ns();
+        self.flush.messages_since_clock = 0;
+    }
+
+    #[cold]
+    fn write_if_old(&mut self, clock: &Clock) {
+        self.flush.messages_since_clock = 0;
+        if clock.now_ns().saturating_sub(self.flush.last_write_ns) >= BATCH_AGE_NS {
+            self.write_batch(clock);
+        }
+    }
+
+    /// Writes what is left behind; the application is about to wait.
+    pub fn flush_before_wait(&mut self, clock: &Clock) {
+        if self.writer.unread_bytes() > 0
+            && let PipePeer::Link(link) = &self.peer
+            && link.is_connected()
+        {
+            drop(link.drive_tx(false));
+            self.flush.last_write_ns = clock.now_ns();
+        }
+    }
+
+    /// Bytes sent and not yet written to the connection.
+    pub fn unwritten_bytes(&self) -> u64 {
+        match &self.peer {
+            PipePeer::Link(_) => self.writer.unread_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Our own high-water marks are these now. An inproc queue has room for both ends' marks together.
+    pub fn set_high_water_marks(&mut self, send: u32, recv: u32) {
+        let (send, recv) = match self.peer_marks {
+            None => (send, recv),
+            Some((peer_send, peer_recv)) => {
+                (inproc_high_water_mark(send, peer_recv), inproc_high_water_mark(peer_send, recv))
+            }
+        };
+        self.writer.set_high_water_mark(send);
+        self.reader.set_high_water_mark(recv);
+    }
+}
+
+/// The pipes of one socket. Slots are small and stable for a pipe's life, so policies keep them in plain vectors.
+#[derive(Debug, Default)]
+pub struct Pipes {
+    slots: Vec<Option<Pipe>>,
+    free: Vec<usize>,
+    by_id: HashMap<PipeId, usize>,
+}
+
+impl Pipes {
+    /// Adds a pipe; returns its slot.
+    pub fn insert(&mut self, new: NewPipe) -> usize {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        self.by_id.insert(new.id, slot);
+        self.slots[slot] = Some(Pipe::new(new));
+        slot
+    }
+
+    /// Takes a pipe out.
+    pub fn remove(&mut self, slot: usize) -> Option<Pipe> {
+        let pipe = self.slots.get_mut(slot)?.take()?;
+        self.by_id.remove(&pipe.id);
+        self.free.push(slot);
+        Some(pipe)
+    }
+
+    /// The slot of a named pipe.
+    pub fn slot_of(&self, id: PipeId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// The pipe in a slot.
+    #[inline]
+    pub fn get(&self, slot: usize) -> Option<&Pipe> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// The pipe in a slot, to read or write.
+    #[inline]
+    pub fn get_mut(&mut self, slot: usize) -> Option<&mut Pipe> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Number of pipes.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// All pipes with their slots.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Pipe)> {
+        self.slots.iter_mut().enumerate().filter_map(|(slot, pipe)| Some((slot, pipe.as_mut()?)))
+    }
+
+    /// All pipes with their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Pipe)> {
+        self.slots.iter().enumerate().filter_map(|(slot, pipe)| Some((slot, pipe.as_ref()?)))
+    }
+
+    /// Slots of all pipes.
+    pub fn slots(&self) -> Vec<usize> {
+        self.iter().map(|(slot, _)| slot).collect()
+    }
+}

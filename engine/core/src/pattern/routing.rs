@@ -1,0 +1,291 @@
+//! Routing by id: ROUTER and STREAM (libzmq-surface §6.10, §6.11), and the names of peers that REP shares.
+
+use std::collections::{HashMap, VecDeque};
+
+use zeroring_base::{Message, PartRef};
+
+use super::fair_queue::FairQueue;
+use super::{NO_SLOT, Pipes, Refused, Scope};
+
+/// Names of peers: announced, set for a connection, or generated.
+#[derive(Debug)]
+pub struct Identities {
+    by_id: HashMap<Vec<u8>, usize>,
+    next_generated: u32,
+}
+
+/// What became of a peer that wants a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// It has one and can be served.
+    Yes,
+    /// Its name is taken: it stays connected and is ignored.
+    Ignored,
+    /// It took the name from the pipe in this slot, which is to be closed.
+    TookFrom(usize),
+}
+
+impl Identities {
+    /// No names yet; generated ones start at `first_generated`.
+    pub fn new(first_generated: u32) -> Self {
+        Self { by_id: HashMap::new(), next_generated: first_generated }
+    }
+
+    /// True if somebody has this name.
+    pub fn is_taken(&self, id: &[u8]) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// The slot of a named peer.
+    #[inline]
+    pub fn slot_of(&self, id: &[u8]) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Names the peer in `slot`: the name set for it, else the one it announced, else a generated one.
+    pub fn name(
+        &mut self,
+        pipes: &mut Pipes,
+        slot: usize,
+        announced: &[u8],
+        handover: bool,
+    ) -> Named {
+        let Some(pipe) = pipes.get_mut(slot) else { return Named::Ignored };
+        if !pipe.routing_id.is_empty() {
+            let taken = self.by_id.insert(pipe.routing_id.clone(), slot);
+            debug_assert!(taken.is_none_or(|other| other == slot), "checked at connect");
+            return Named::Yes;
+        }
+        let id = if announced.is_empty() { self.generate() } else { announced.to_vec() };
+        match self.by_id.get(&id).copied() {
+            Some(other) if other != slot && !handover => Named::Ignored,
+            Some(other) if other != slot => {
+                pipe.routing_id.clone_from(&id);
+                self.by_id.insert(id, slot);
+                if let Some(old) = pipes.get_mut(other) {
+                    old.routing_id.clear();
+                }
+                Named::TookFrom(other)
+            }
+            _ => {
+                pipe.routing_id.clone_from(&id);
+                self.by_id.insert(id, slot);
+                Named::Yes
+            }
+        }
+    }
+
+    /// Five bytes: zero, which announced ids do not start with, and a counter.
+    fn generate(&mut self) -> Vec<u8> {
+        let mut id = vec![0];
+        id.extend_from_slice(&self.next_generated.to_be_bytes());
+        self.next_generated = self.next_generated.wrapping_add(1);
+        id
+    }
+
+    /// A peer is gone.
+    pub fn forget(&mut self, id: &[u8], slot: usize) {
+        if self.by_id.get(id) == Some(&slot) {
+            self.by_id.remove(id);
+        }
+    }
+}
+
+/// ROUTER and STREAM.
+#[derive(Debug)]
+pub struct Routing {
+    fair: FairQueue,
+    names: Identities,
+    is_raw: bool,
+    /// The part that follows an id part already given to the application.
+    waiting: Option<(Message, usize)>,
+    /// `[id, ""]` events of a raw socket.
+    notifications: VecDeque<Vec<u8>>,
+    inside_received: bool,
+    outgoing: Outgoing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outgoing {
+    /// The next part is an id.
+    ExpectId,
+    /// The parts of this message go to this slot.
+    To(usize),
+    /// The parts of this message are swallowed.
+    Dropping,
+}
+
+impl Routing {
+    /// A router without peers.
+    pub fn new(is_raw: bool, first_generated: u32) -> Self {
+        Self {
+            fair: FairQueue::default(),
+            names: Identities::new(first_generated),
+            is_raw,
+            waiting: None,
+            notifications: VecDeque::new(),
+            inside_received: false,
+            outgoing: Outgoing::ExpectId,
+        }
+    }
+
+    /// The queue of received messages.
+    pub fn fair(&mut self) -> &mut FairQueue {
+        &mut self.fair
+    }
+
+    /// The peers' names.
+    pub fn names(&self) -> &Identities {
+        &self.names
+    }
+
+    /// True for STREAM.
+    pub fn is_raw(&self) -> bool {
+        self.is_raw
+    }
+
+    /// A peer can be served: its name is known.
+    pub fn identify(&mut self, scope: &mut Scope<'_>, slot: usize, announced: &[u8]) -> Named {
+        let named = self.names.name(scope.pipes, slot, announced, scope.options.router_handover);
+        if named != Named::Ignored {
+            self.fair.activate(slot);
+        }
+        named
+    }
+
+    /// A raw connection came or went.
+    pub fn notify(&mut self, scope: &Scope<'_>, slot: usize) {
+        if self.is_raw
+            && scope.options.stream_notify
+            && let Some(pipe) = scope.pipes.get(slot)
+        {
+            self.notifications.push_back(pipe.routing_id.clone());
+        }
+    }
+
+    /// A pipe has something to read; unnamed ones stay invisible.
+    pub fn readable(&mut self, pipes: &Pipes, slot: usize) {
+        let is_named =
+            pipes.get(slot).is_some_and(|pipe| self.names.slot_of(&pipe.routing_id) == Some(slot));
+        if is_named {
+            self.fair.activate(slot);
+        }
+    }
+
+    /// A pipe is about to be removed.
+    pub fn remove(&mut self, scope: &Scope<'_>, slot: usize) {
+        self.notify(scope, slot);
+        if let Some(pipe) = scope.pipes.get(slot) {
+            self.names.forget(&pipe.routing_id, slot);
+        }
+        if self.fair.is_inside_message() {
+            self.inside_received = false;
+        }
+        self.fair.remove(slot);
+        if self.outgoing == Outgoing::To(slot) {
+            self.outgoing = Outgoing::Dropping;
+        }
+    }
+
+    /// Reads the next part into `part`: an id, then the parts of that peer's message.
+    pub fn recv(&mut self, scope: &mut Scope<'_>, part: &mut Message) -> Option<usize> {
+        if let Some((waiting, slot)) = self.waiting.take() {
+            *part = waiting;
+            return Some(slot);
+        }
+        if !self.inside_received
+            && let Some(id) = self.notifications.pop_front()
+        {
+            self.waiting = Some((Message::new(), NO_SLOT));
+            part.set_copy(&id, true);
+            return Some(NO_SLOT);
+        }
+        let slot = self.fair.recv(scope.pipes, part)?;
+        let is_first = !std::mem::replace(&mut self.inside_received, part.more());
+        if is_first {
+            self.waiting = Some((std::mem::take(part), slot));
+            let id = scope.pipes.get(slot).map_or(&[][..], |pipe| pipe.routing_id.as_slice());
+            part.set_copy(id, true);
+        }
+        Some(slot)
+    }
+
+    /// True if a part can be received now.
+    pub fn is_readable(&self, pipes: &mut Pipes) -> bool {
+        self.waiting.is_some() || !self.notifications.is_empty() || self.fair.has_data(pipes)
+    }
+
+    /// Sends one part; the first of a message is the id of the peer.
+    pub fn send(
+        &mut self,
+        scope: &mut Scope<'_>,
+        part: PartRef<'_>,
+        more: bool,
+    ) -> Result<(), Refused> {
+        match self.outgoing {
+            Outgoing::ExpectId => self.send_id(scope, part, more),
+            Outgoing::Dropping => {
+                if !more || self.is_raw {
+                    self.outgoing = Outgoing::ExpectId;
+                }
+                Ok(())
+            }
+            Outgoing::To(slot) => self.send_part(scope, slot, part, more),
+        }
+    }
+
+    fn send_id(
+        &mut self,
+        scope: &mut Scope<'_>,
+        id: PartRef<'_>,
+        more: bool,
+    ) -> Result<(), Refused> {
+        if !more {
+            // Nothing follows: dropped. STREAM swallows the part that the application sends next as well.
+            self.outgoing = if self.is_raw { Outgoing::Dropping } else { Outgoing::ExpectId };
+            return Ok(());
+        }
+        let mandatory = self.is_raw || scope.options.router_mandatory;
+        let slot = self.names.slot_of(id.bytes());
+        let pipe = slot.and_then(|slot| scope.pipes.get_mut(slot));
+        let refused = match pipe {
+            None => Some(Refused::HostUnreachable),
+            Some(pipe) if pipe.is_gone => Some(Refused::HostUnreachable),
+            Some(pipe) => (!pipe.has_room()).then_some(Refused::WouldBlock),
+        };
+        match (refused, slot) {
+            (Some(refused), _) if mandatory => return Err(refused),
+            (None, Some(slot)) => self.outgoing = Outgoing::To(slot),
+            _ => self.outgoing = Outgoing::Dropping,
+        }
+        Ok(())
+    }
+
+    fn send_part(
+        &mut self,
+        scope: &mut Scope<'_>,
+        slot: usize,
+        part: PartRef<'_>,
+        more: bool,
+    ) -> Result<(), Refused> {
+        let more = more && !self.is_raw; // a raw message is exactly [id, bytes]
+        if let Some(pipe) = scope.pipes.get_mut(slot) {
+            pipe.put(scope.pool, part, more, scope.options.copy_threshold_bytes)?;
+            if !more {
+                pipe.commit(scope.clock, true);
+            }
+        }
+        if !more {
+            self.outgoing = Outgoing::ExpectId;
+        }
+        Ok(())
+    }
+
+    /// True if a message can be sent: always, or with MANDATORY if some peer has room.
+    pub fn is_writable(&mut self, scope: &mut Scope<'_>) -> bool {
+        if self.is_raw || !scope.options.router_mandatory || self.outgoing != Outgoing::ExpectId {
+            return true;
+        }
+        scope.pipes.iter_mut().any(|(_, pipe)| !pipe.routing_id.is_empty() && pipe.has_room())
+    }
+}

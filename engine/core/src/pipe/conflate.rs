@@ -1,0 +1,84 @@
+//! A pipe that keeps only the newest part (ZMQ_CONFLATE, libzmq-surface §6.2).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use zeroring_base::Message;
+use zeroring_base::sync::lock;
+
+use super::{PipeReader, PipeWriter};
+
+#[derive(Debug, Default)]
+struct Slot {
+    newest: Mutex<Newest>,
+    writer_gone: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Newest {
+    part: Option<Message>,
+    reader_waits: bool,
+}
+
+impl Default for Newest {
+    fn default() -> Self {
+        Self { part: None, reader_waits: true }
+    }
+}
+
+/// Replaces the part in the slot.
+#[derive(Debug)]
+pub struct ConflateWriter(Arc<Slot>);
+
+/// Takes the part out of the slot.
+#[derive(Debug)]
+pub struct ConflateReader(Arc<Slot>);
+
+pub(super) fn one_way() -> (PipeWriter, PipeReader) {
+    let slot = Arc::new(Slot::default());
+    (
+        PipeWriter::from_conflate(ConflateWriter(slot.clone())),
+        PipeReader::from_conflate(ConflateReader(slot)),
+    )
+}
+
+impl ConflateWriter {
+    pub(super) fn put(&mut self, part: Message) {
+        lock(&self.0.newest).part = Some(part.with_more(false));
+    }
+
+    pub(super) fn commit(&mut self) -> bool {
+        std::mem::take(&mut lock(&self.0.newest).reader_waits)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        lock(&self.0.newest).part.is_some()
+    }
+}
+
+impl Drop for ConflateWriter {
+    fn drop(&mut self) {
+        // Release pairs with the Acquire in `is_writer_gone`.
+        self.0.writer_gone.store(true, Ordering::Release);
+    }
+}
+
+impl ConflateReader {
+    pub(super) fn take(&mut self) -> Option<Message> {
+        lock(&self.0.newest).part.take()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        lock(&self.0.newest).part.is_some()
+    }
+
+    pub(super) fn wait_or_ready(&mut self) -> bool {
+        let mut newest = lock(&self.0.newest);
+        newest.reader_waits = newest.part.is_none();
+        newest.part.is_some()
+    }
+
+    pub(super) fn is_writer_gone(&self) -> bool {
+        self.0.writer_gone.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,172 @@
+//! The receiving end of a pipe: cuts parts out of the stream where they lie.
+
+use zeroring_base::stream::StreamReader;
+use zeroring_base::{Message, limits};
+use zeroring_zmtp::framing::{FrameHeader, parse_header};
+
+use super::conflate::ConflateReader;
+
+/// One frame read from a pipe.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// A message part; its more-flag is set as received.
+    Message(Message),
+    /// The body of a command frame (SUBSCRIBE, CANCEL; everything else was dealt with by the connection).
+    Command(Message),
+}
+
+/// Reads frames from a pipe.
+#[derive(Debug)]
+pub struct PipeReader(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Stream(StreamReader),
+    Conflate(ConflateReader),
+}
+
+impl PipeReader {
+    pub(super) fn from_stream(stream: StreamReader) -> Self {
+        Self(Kind::Stream(stream))
+    }
+
+    pub(super) fn from_conflate(conflate: ConflateReader) -> Self {
+        Self(Kind::Conflate(conflate))
+    }
+
+    /// Reads the next message part into `part`, skipping commands. `None` if there is none; otherwise whether the writer
+    /// waits for credit and must be told.
+    #[inline]
+    pub fn next_message(&mut self, part: &mut Message) -> Option<bool> {
+        let stream = match &mut self.0 {
+            Kind::Stream(stream) => stream,
+            Kind::Conflate(conflate) => {
+                *part = conflate.take()?;
+                return Some(false);
+            }
+        };
+        while read_frame(stream, part)?.is_command() {}
+        Some(!part.more() && stream.count_read(1))
+    }
+
+    /// The next frame. The flag says that the writer waits for credit and must be told.
+    pub fn next_part(&mut self) -> Option<(Part, bool)> {
+        let stream = match &mut self.0 {
+            Kind::Stream(stream) => stream,
+            Kind::Conflate(conflate) => return conflate.take().map(|m| (Part::Message(m), false)),
+        };
+        let mut message = Message::new();
+        let header = read_frame(stream, &mut message)?;
+        if header.is_command() {
+            return Some((Part::Command(message), false));
+        }
+        let tell = !message.more() && stream.count_read(1);
+        Some((Part::Message(message), tell))
+    }
+
+    /// True if the next frame is a message part or command that can be read at once.
+    pub fn is_readable(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Stream(stream) => !stream.available().is_empty(),
+            Kind::Conflate(conflate) => conflate.is_full(),
+        }
+    }
+
+    /// Says that nothing was found and that the writer shall tell. True if there is something after all.
+    pub fn wait_or_ready(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Stream(stream) => stream.wait_or_ready(),
+            Kind::Conflate(conflate) => conflate.wait_or_ready(),
+        }
+    }
+
+    /// Counts a command as read (publishers count subscriptions like messages, so that they are bounded alike).
+    #[must_use]
+    pub fn count_command(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Stream(stream) => stream.count_read(1),
+            Kind::Conflate(_) => false,
+        }
+    }
+
+    /// First half of [`wait_or_ready`](Self::wait_or_ready), for many pipes at once: ask all, then one
+    /// [`heavy`](zeroring_base::barrier::heavy) barrier, then look at all with [`has_more`](Self::has_more).
+    pub fn ask_to_be_told(&mut self) {
+        match &mut self.0 {
+            Kind::Stream(stream) => stream.ask_to_be_told(),
+            Kind::Conflate(conflate) => drop(conflate.wait_or_ready()),
+        }
+    }
+
+    /// Second half: true if there is something after all.
+    pub fn has_more(&self) -> bool {
+        match &self.0 {
+            Kind::Stream(stream) => stream.has_more(),
+            Kind::Conflate(conflate) => conflate.is_full(),
+        }
+    }
+
+    /// True if the writer is gone and everything it published was read.
+    pub fn is_finished(&mut self) -> bool {
+        match &mut self.0 {
+            // The flag first: what was published before it went up is then visible.
+            Kind::Stream(stream) => stream.is_writer_gone() && stream.available().is_empty(),
+            Kind::Conflate(conflate) => conflate.is_writer_gone() && !conflate.is_full(),
+        }
+    }
+
+    /// Changes the high-water mark that acknowledging follows.
+    pub fn set_high_water_mark(&mut self, messages: u32) {
+        if let Kind::Stream(stream) = &mut self.0 {
+            stream.set_high_water_mark(messages);
+        }
+    }
+
+    pub(super) fn into_stream(self) -> Result<StreamReader, ConflateReader> {
+        match self.0 {
+            Kind::Stream(stream) => Ok(stream),
+            Kind::Conflate(conflate) => Err(conflate),
+        }
+    }
+}
+
+/// Cuts one frame out of the stream. Only our own code writes into pipes, and received bytes were scanned before they
+/// were published, so a frame that is not whole is our own mistake.
+#[inline]
+fn read_frame(stream: &mut StreamReader, part: &mut Message) -> Option<FrameHeader> {
+    let bytes = stream.available();
+    if bytes.is_empty() {
+        return None;
+    }
+    let header = match parse_header(bytes) {
+        Ok(Some(header)) => header,
+        _ => unreachable_frame(bytes.len()),
+    };
+    let end = header.header_bytes + header.body_bytes as usize;
+    match bytes.get(header.header_bytes..end) {
+        Some(body) if body.len() <= limits::INLINE_BODY_BYTES_MAX => {
+            part.set_copy(body, header.is_more());
+            stream.advance(end);
+        }
+        _ => read_by_reference(stream, header, part),
+    }
+    Some(header)
+}
+
+/// A large body is not copied. One that was sent by reference is a segment of its own behind its header.
+fn read_by_reference(stream: &mut StreamReader, header: FrameHeader, part: &mut Message) {
+    let body_bytes = header.body_bytes as usize;
+    stream.advance(header.header_bytes);
+    let there = stream.available().len();
+    if there < body_bytes {
+        unreachable_frame(there)
+    }
+    part.set_shared(stream.take(body_bytes), header.is_more());
+}
+
+#[cold]
+fn unreachable_frame(bytes: usize) -> ! {
+    unreachable!(
+        "a pipe holds whole frames only, but {bytes} bytes are not one: a mistake of the engine"
+    )
+}

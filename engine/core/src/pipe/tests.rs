@@ -1,0 +1,123 @@
+//! Pipes from outside: order, atomicity, credit, and bytes for the kernel.
+
+use zeroring_base::{Message, SlabPool};
+
+use super::*;
+
+const COPY: usize = 64;
+
+fn send(pool: &mut SlabPool, writer: &mut PipeWriter, parts: &[&[u8]]) -> bool {
+    for (index, part) in parts.iter().enumerate() {
+        let more = index + 1 < parts.len();
+        writer.put_part(pool, (*part).into(), more, COPY).expect("memory");
+    }
+    writer.commit(1)
+}
+
+fn recv(reader: &mut PipeReader) -> Option<Vec<Vec<u8>>> {
+    let mut parts = Vec::new();
+    loop {
+        let mut part = Message::new();
+        reader.next_message(&mut part)?;
+        parts.push(part.to_vec());
+        if !part.more() {
+            return Some(parts);
+        }
+    }
+}
+
+#[test]
+fn parts_small_and_by_reference_arrive_as_sent() {
+    let mut pool = SlabPool::new(256);
+    let (mut w, mut r) = one_way(10, false);
+    let large = vec![5u8; 1000];
+    send(&mut pool, &mut w, &[b"", b"a", &large, &[1; 63], &[2; 64], b""]);
+    send(&mut pool, &mut w, &[b"next"]);
+    assert_eq!(
+        recv(&mut r),
+        Some(vec![vec![], b"a".to_vec(), large, vec![1; 63], vec![2; 64], vec![]])
+    );
+    assert_eq!(recv(&mut r), Some(vec![b"next".to_vec()]));
+    assert_eq!(recv(&mut r), None);
+}
+
+#[test]
+fn half_a_message_is_never_seen() {
+    let mut pool = SlabPool::new(256);
+    let (mut w, mut r) = one_way(10, false);
+    w.put_part(&mut pool, b"half".as_slice().into(), true, COPY).expect("memory");
+    assert!(r.next_message(&mut Message::new()).is_none());
+    w.rollback();
+    send(&mut pool, &mut w, &[b"whole"]);
+    assert_eq!(recv(&mut r), Some(vec![b"whole".to_vec()]));
+}
+
+/// Whatever the kernel takes per write, the gatherer counts each message once, when its last byte went.
+#[test]
+fn gather_counts_messages_for_every_write_size() {
+    for step in 1..40 {
+        let mut pool = SlabPool::new(128);
+        let (mut w, r) = one_way(6, false);
+        let mut gather = Gather::new(r);
+        let mut sent = 0u64;
+        for n in 0..6u8 {
+            send(&mut pool, &mut w, &[&[n], &[n; 100], b"end"]);
+            sent += 3 + 102 + 5;
+        }
+        assert_eq!(w.credit(), 0);
+        let mut bytes = Vec::new();
+        while !gather.is_empty() {
+            let mut ranges = Vec::new();
+            gather.ranges(&mut ranges, 64, step);
+            let chunk: Vec<u8> = ranges.iter().flat_map(|range| range.to_vec()).collect();
+            drop(ranges);
+            let _ = gather.consume(chunk.len());
+            bytes.extend(chunk);
+            let acknowledged = bytes.len() as u64 / 110;
+            assert_eq!(
+                6 - w.unacked_messages(),
+                acknowledged / 3 * 3,
+                "step {step}, {} bytes",
+                bytes.len()
+            );
+        }
+        assert_eq!(bytes.len() as u64, sent);
+        assert_eq!(gather.bytes_to_frame_boundary(), 0);
+    }
+}
+
+#[test]
+fn after_a_lost_connection_the_next_whole_message_goes_first() {
+    for written in 0..=110usize {
+        let mut pool = SlabPool::new(128);
+        let (mut w, r) = one_way(6, false);
+        let mut gather = Gather::new(r);
+        send(&mut pool, &mut w, &[b"1", &[9; 100], b"end"]);
+        send(&mut pool, &mut w, &[b"second"]);
+        if written > 0 {
+            let _ = gather.consume(written);
+        }
+        let _ = gather.skip_unfinished_message();
+        let expected: &[u8] = if written == 0 { b"1" } else { b"second" };
+        let (_, body) = gather.next_frame(|_, body| body.to_vec()).expect("a frame");
+        assert_eq!(body, expected, "after {written} bytes");
+    }
+}
+
+#[test]
+fn conflation_keeps_the_newest_part() {
+    let mut pool = SlabPool::new(128);
+    let (mut w, mut r) = one_way(1, true);
+    assert!(send(&mut pool, &mut w, &[b"old"]));
+    assert!(!send(&mut pool, &mut w, &[b"two", b"parts"]));
+    assert_eq!(recv(&mut r), Some(vec![b"parts".to_vec()]));
+    assert!(!r.wait_or_ready());
+    assert!(send(&mut pool, &mut w, &[b"new"]), "the reader waits again");
+
+    let mut gather = Gather::new(r);
+    assert!(!gather.is_empty());
+    assert_eq!(gather.next_frame(|_, body| body.to_vec()).map(|f| f.1), Some(b"new".to_vec()));
+    assert!(gather.is_empty() && !gather.is_finished());
+    drop(w);
+    assert!(gather.is_finished());
+}

@@ -1,0 +1,159 @@
+//! Waiting for several sockets and descriptors at once, level-triggered (libzmq-surface §10.1).
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll as poll_fds};
+use zeroring_base::time::{monotonic_ns, saturating_ns};
+
+use crate::error::RecvError;
+use crate::socket::{Interest, SleepSet, SocketCore, timespec};
+
+/// What is asked of an item, or found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Something can be received or read.
+    pub readable: bool,
+    /// Something can be sent or written.
+    pub writable: bool,
+    /// Descriptors only: error, hang-up or an invalid descriptor; reported unasked.
+    pub error: bool,
+}
+
+impl Events {
+    /// Nothing.
+    pub const NONE: Events = Events { readable: false, writable: false, error: false };
+    /// Something to receive.
+    pub const READABLE: Events = Events { readable: true, ..Self::NONE };
+    /// Room to send.
+    pub const WRITABLE: Events = Events { writable: true, ..Self::NONE };
+
+    /// True if nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    fn interest(&self) -> Interest {
+        match (self.readable, self.writable) {
+            (true, true) => Interest::Both,
+            (false, true) => Interest::Send,
+            _ => Interest::Recv,
+        }
+    }
+
+    fn flags(&self) -> PollFlags {
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, self.readable);
+        flags.set(PollFlags::OUT, self.writable);
+        flags
+    }
+}
+
+/// One thing to wait for.
+#[derive(Debug)]
+pub enum Target<'a> {
+    /// A socket.
+    Socket(&'a mut SocketCore),
+    /// A descriptor.
+    Fd(BorrowedFd<'a>),
+}
+
+/// A target with what is asked of it; after [`poll`] also what was found.
+#[derive(Debug)]
+pub struct PollItem<'a> {
+    /// The target.
+    pub target: Target<'a>,
+    /// What is asked.
+    pub asked: Events,
+    /// What was found; always rewritten.
+    pub found: Events,
+}
+
+impl<'a> PollItem<'a> {
+    /// An item for `target`.
+    pub fn new(target: Target<'a>, asked: Events) -> Self {
+        Self { target, asked, found: Events::NONE }
+    }
+}
+
+/// Waits up to `timeout` (`None`: for ever) until an item has what is asked of it. Returns the number of items that have.
+///
+/// # Errors
+/// [`RecvError::Terminated`] as soon as one of the sockets notices that its context is terminating.
+pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize, RecvError> {
+    let deadline = timeout.map(|timeout| monotonic_ns().saturating_add(saturating_ns(timeout)));
+    for item in items.iter_mut() {
+        if let Target::Socket(socket) = &mut item.target {
+            socket.ask_for_leases(item.asked.interest());
+        }
+    }
+    loop {
+        let ready = look(items)?;
+        let expired = deadline.is_some_and(|deadline| deadline <= monotonic_ns());
+        if ready > 0 || expired {
+            return Ok(ready);
+        }
+        sleep(items, deadline);
+    }
+}
+
+/// Looks at every item without waiting.
+fn look(items: &mut [PollItem<'_>]) -> Result<usize, RecvError> {
+    let mut ready = 0;
+    for item in items {
+        let asked = item.asked;
+        item.found = match &mut item.target {
+            Target::Socket(socket) => {
+                let readiness = socket.readiness()?;
+                Events {
+                    readable: asked.readable && readiness.readable,
+                    writable: asked.writable && readiness.writable,
+                    error: false,
+                }
+            }
+            Target::Fd(fd) => look_at_fd(*fd, asked),
+        };
+        ready += usize::from(!item.found.is_empty());
+    }
+    Ok(ready)
+}
+
+fn look_at_fd(fd: BorrowedFd<'_>, asked: Events) -> Events {
+    let mut fds = [PollFd::from_borrowed_fd(fd, asked.flags())];
+    let now = timespec(0);
+    if poll_fds(&mut fds, Some(&now)).is_err() {
+        return Events::NONE;
+    }
+    let found = fds[0].revents();
+    Events {
+        readable: found.contains(PollFlags::IN),
+        writable: found.contains(PollFlags::OUT),
+        error: found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
+    }
+}
+
+fn sleep(items: &mut [PollItem<'_>], deadline: Option<u64>) {
+    let mut set = SleepSet::default();
+    let mut may_sleep = true;
+    for item in items.iter_mut() {
+        if let Target::Socket(socket) = &mut item.target {
+            may_sleep &= socket.prepare_sleep(item.asked.interest(), &mut set);
+        }
+    }
+    if may_sleep {
+        let mut fds = Vec::with_capacity(items.len() * 2);
+        set.poll_fds(&mut fds);
+        for item in items.iter() {
+            if let Target::Fd(fd) = &item.target {
+                fds.push(PollFd::from_borrowed_fd(*fd, item.asked.flags()));
+            }
+        }
+        let timeout = deadline.map(|at| timespec(at.saturating_sub(monotonic_ns())));
+        let _ = poll_fds(&mut fds, timeout.as_ref()); // EINTR: the caller looks again
+    }
+    for item in items {
+        if let Target::Socket(socket) = &mut item.target {
+            socket.finish_sleep();
+        }
+    }
+}

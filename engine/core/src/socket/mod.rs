@@ -1,0 +1,346 @@
+//! The socket as the application's thread holds it: calls in, commands processed, connections driven while waiting.
+//!
+//! A [`SocketCore`] owns its end of every pipe, its pattern and its mailbox. It is `Send` and not `Sync`: it may move
+//! between threads, but only one uses it. I/O threads and inproc peers reach it through its [`SocketHandle`] only.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `mod` | sending and receiving parts |
+//! | `handle` | what others know of the socket |
+//! | `commands` | what happened to its pipes |
+//! | `endpoints` | bind, connect, unbind, disconnect |
+//! | `settings` | options, by field and by number |
+//! | `wait` | spinning, sleeping, driving |
+
+mod commands;
+mod endpoints;
+mod handle;
+mod settings;
+mod wait;
+
+pub use handle::{NewPipe, PeerInfo, PipeId, PipePeer, Presence, SocketCommand, SocketHandle};
+pub(crate) use wait::timespec;
+pub use wait::{Interest, Readiness, SleepSet};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver as EventReceiver;
+use zeroring_base::mailbox::{Receiver, mailbox};
+use zeroring_base::{Message, PartRef, SlabPool};
+use zeroring_zmtp::SocketType;
+
+use crate::context::Shared;
+use crate::error::{RecvError, SendError, SocketError};
+use crate::monitor::MonitorEvent;
+use crate::options::{ContextOptions, SocketOptions};
+use crate::pattern::{Pattern, Pipes, Refused, Scope};
+use endpoints::Endpoints;
+use wait::Waiter;
+
+/// How long a call may block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Timeout {
+    /// As the option says: `SNDTIMEO` or `RCVTIMEO`.
+    #[default]
+    Option,
+    /// Not at all.
+    Now,
+    /// Until it can be done.
+    Forever,
+    /// At most this long.
+    After(Duration),
+}
+
+/// A socket. See the module.
+pub struct SocketCore {
+    context: Arc<Shared>,
+    handle: SocketHandle,
+    options: SocketOptions,
+    pattern: Pattern,
+    pipes: Pipes,
+    pool: SlabPool,
+    inbox: Receiver<SocketCommand>,
+    commands: VecDeque<SocketCommand>,
+    endpoints: Endpoints,
+    waiter: Waiter,
+    /// The Stop command was seen: every call fails from now on.
+    is_stopped: bool,
+    /// Some pipe's other end is gone and it is not read to the end.
+    has_gone_pipes: bool,
+    recv_more: bool,
+    last_peer: Option<Arc<PeerInfo>>,
+    /// Routing id for the next connection.
+    connect_routing_id: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for SocketCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SocketCore")
+            .field("kind", &self.kind())
+            .field("stopped", &self.is_stopped)
+            .field("inbox_empty", &self.inbox.is_empty())
+            .field("pipes", &self.pipes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SocketCore {
+    pub(crate) fn new(
+        context: Arc<Shared>,
+        kind: SocketType,
+        options: &ContextOptions,
+    ) -> Result<Self, SocketError> {
+        let (waiter, waker) = Waiter::new(context.clock()).map_err(SocketError::io)?;
+        let (sender, inbox) = mailbox(waker);
+        let live = context.live().clone();
+        let handle = SocketHandle::new(live.next_id(), kind, sender, live.clone());
+        live.socket_begins();
+        Ok(Self {
+            pattern: Pattern::new(kind, context.random() as u32),
+            options: SocketOptions::new(kind, options),
+            context,
+            handle,
+            pipes: Pipes::default(),
+            pool: SlabPool::default(),
+            inbox,
+            commands: VecDeque::new(),
+            endpoints: Endpoints::default(),
+            waiter,
+            is_stopped: false,
+            has_gone_pipes: false,
+            recv_more: false,
+            last_peer: None,
+            connect_routing_id: None,
+        })
+    }
+
+    /// The socket's type.
+    pub fn kind(&self) -> SocketType {
+        self.handle.kind()
+    }
+
+    /// The socket as others see it.
+    pub fn handle(&self) -> &SocketHandle {
+        &self.handle
+    }
+
+    /// Sends one part; with `more`, further parts of the same message follow. Blocks up to `timeout` for room.
+    ///
+    /// # Errors
+    /// See [`SendError`]; the part is then not sent, and the parts before it wait for it.
+    #[inline]
+    pub fn send<'a>(
+        &mut self,
+        part: impl Into<PartRef<'a>>,
+        more: bool,
+        timeout: Timeout,
+    ) -> Result<(), SendError> {
+        let part = part.into();
+        let sent = match self.send_now(part, more) {
+            Err(Refused::WouldBlock) => self.send_waiting(part, more, timeout),
+            done => done.map_err(|refused| send_error(refused, self.is_stopped)),
+        };
+        self.settle_level_fd();
+        sent
+    }
+
+    #[inline]
+    fn send_now(&mut self, part: PartRef<'_>, more: bool) -> Result<(), Refused> {
+        self.process_commands();
+        if self.is_stopped {
+            return Err(Refused::NotSupported);
+        }
+        self.with_pattern(|pattern, scope| pattern.send(scope, part, more))
+    }
+
+    #[cold]
+    fn send_waiting(
+        &mut self,
+        part: PartRef<'_>,
+        more: bool,
+        timeout: Timeout,
+    ) -> Result<(), SendError> {
+        let deadline = self.deadline(timeout, self.options.send_timeout_ms);
+        loop {
+            if !self.wait_for_progress(Interest::Send, deadline) {
+                let forked = self.context.is_forked();
+                return Err(if forked { SendError::Forked } else { SendError::WouldBlock });
+            }
+            match self.send_now(part, more) {
+                Err(Refused::WouldBlock) => {}
+                done => return done.map_err(|refused| send_error(refused, self.is_stopped)),
+            }
+        }
+    }
+
+    /// Receives one part; [`Message::more`] says whether further parts of the same message follow. Blocks up to
+    /// `timeout` for a message.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn recv(&mut self, timeout: Timeout) -> Result<Message, RecvError> {
+        let mut part = Message::new();
+        self.recv_into(&mut part, timeout)?;
+        Ok(part)
+    }
+
+    /// Like [`recv`](Self::recv), into a value of the caller's: the fastest way to receive many small parts.
+    ///
+    /// # Errors
+    /// See [`RecvError`]; `part` then holds nothing of use.
+    #[inline]
+    pub fn recv_into(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
+        let received = match self.recv_now(part) {
+            Err(Refused::WouldBlock) => self.recv_waiting(part, timeout),
+            done => done.map_err(|refused| recv_error(refused, self.is_stopped)),
+        };
+        self.settle_level_fd();
+        received
+    }
+
+    /// What is there without processing anything, else what processing brings.
+    #[inline]
+    fn recv_now(&mut self, part: &mut Message) -> Result<(), Refused> {
+        self.process_commands();
+        if self.is_stopped {
+            return Err(Refused::NotSupported);
+        }
+        let slot = self.with_pattern(|pattern, scope| pattern.recv(scope, part))?;
+        self.recv_more = part.more();
+        self.remember_peer(slot);
+        Ok(())
+    }
+
+    #[inline]
+    fn remember_peer(&mut self, slot: usize) {
+        let info = self.pipes.get(slot).and_then(|pipe| pipe.info.as_ref());
+        let is_same = match (info, &self.last_peer) {
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            self.last_peer = info.cloned();
+        }
+    }
+
+    #[cold]
+    fn recv_waiting(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
+        let deadline = self.deadline(timeout, self.options.recv_timeout_ms);
+        loop {
+            self.sweep_finished();
+            if !self.wait_for_progress(Interest::Recv, deadline) {
+                let forked = self.context.is_forked();
+                return Err(if forked { RecvError::Forked } else { RecvError::WouldBlock });
+            }
+            match self.recv_now(part) {
+                Err(Refused::WouldBlock) => {}
+                done => return done.map_err(|refused| recv_error(refused, self.is_stopped)),
+            }
+        }
+    }
+
+    /// What is known of the peer that sent the last part received; `None` for inproc.
+    pub fn peer(&self) -> Option<&Arc<PeerInfo>> {
+        self.last_peer.as_ref()
+    }
+
+    /// RCVMORE: whether the last part received is followed by others of its message.
+    pub fn recv_more(&self) -> bool {
+        self.recv_more
+    }
+
+    /// Whether a part could be received or sent now.
+    ///
+    /// # Errors
+    /// [`RecvError::Terminated`] once the context is terminating.
+    pub fn readiness(&mut self) -> Result<Readiness, RecvError> {
+        self.process_commands();
+        self.make_progress();
+        if self.is_stopped {
+            return Err(RecvError::Terminated);
+        }
+        let readiness = self.readiness_now();
+        self.settle_level_fd();
+        Ok(readiness)
+    }
+
+    fn readiness_now(&mut self) -> Readiness {
+        let readiness = self.with_pattern(|pattern, scope| Readiness {
+            readable: pattern.is_readable(scope),
+            writable: pattern.is_writable(scope),
+        });
+        self.sweep_finished();
+        readiness
+    }
+
+    /// Starts (or replaces) the monitor: events whose bit is in `mask` are queued for the returned receiver.
+    pub fn monitor(&mut self, mask: u32) -> EventReceiver<MonitorEvent> {
+        self.handle.monitor().start(mask)
+    }
+
+    /// Ends the monitor.
+    pub fn stop_monitor(&mut self) {
+        self.handle.monitor().stop();
+    }
+
+    /// Calls `f` with the pattern and what it works with.
+    #[inline]
+    fn with_pattern<R>(&mut self, f: impl FnOnce(&mut Pattern, &mut Scope<'_>) -> R) -> R {
+        let mut scope = Scope {
+            pipes: &mut self.pipes,
+            pool: &mut self.pool,
+            options: &self.options,
+            clock: self.context.clock(),
+        };
+        f(&mut self.pattern, &mut scope)
+    }
+}
+
+impl Drop for SocketCore {
+    /// Closes the socket: never blocks; what was sent lingers as the option says.
+    fn drop(&mut self) {
+        if self.context.is_forked() {
+            // The I/O threads are the parent's; so are the connections.
+            return;
+        }
+        self.process_commands();
+        self.close_all_endpoints();
+        for slot in self.pipes.slots() {
+            self.close_pipe(slot, false);
+        }
+        self.context.forget_socket(&self.handle);
+        // Pipes that peers attached while we were closing.
+        self.inbox.drain_into(&mut self.commands);
+        while let Some(command) = self.commands.pop_front() {
+            if let SocketCommand::Attach(new) = command {
+                let slot = self.pipes.insert(*new);
+                self.close_pipe(slot, false);
+            }
+        }
+        self.handle.monitor().stop();
+    }
+}
+
+fn send_error(refused: Refused, is_stopped: bool) -> SendError {
+    match refused {
+        _ if is_stopped => SendError::Terminated,
+        Refused::WouldBlock => SendError::WouldBlock,
+        Refused::HostUnreachable => SendError::HostUnreachable,
+        Refused::State(expected) => SendError::State { expected },
+        Refused::NotSupported => SendError::NotSupported,
+        Refused::NoMemory => SendError::NoMemory,
+    }
+}
+
+fn recv_error(refused: Refused, is_stopped: bool) -> RecvError {
+    match refused {
+        _ if is_stopped => RecvError::Terminated,
+        Refused::State(expected) => RecvError::State { expected },
+        Refused::NotSupported => RecvError::NotSupported,
+        _ => RecvError::WouldBlock,
+    }
+}

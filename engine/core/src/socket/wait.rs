@@ -1,0 +1,411 @@
+//! Waiting: spin for a bounded time, then sleep in the kernel on our own descriptors (DESIGN 2.1).
+//!
+//! While it waits, the application thread drives its socket: it writes what its connections have left to send, and reads
+//! from the descriptors it has on loan. It is woken by bytes on those, or by its mailbox (an eventfd).
+//!
+//! # How long to spin
+//! Waking a sleeper costs tens of microseconds; spinning costs a core. `Adaptive` spins up to [`SPIN_NS`] as long as
+//! that usually pays: after a few waits in vain it spins less and less often, until it pays again. On a machine with one
+//! CPU it never spins: whoever we wait for needs it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use zeroring_base::limits;
+use zeroring_base::sync::spin_hint;
+use zeroring_base::time::{Clock, NS_PER_US, saturating_ns};
+use zeroring_base::wake::{NoSleep, OsWake, Waker};
+
+use super::{PipePeer, SocketCore, Timeout};
+use crate::io::link::RxOwner;
+use crate::io::transport::{Handle, Stream};
+use crate::options::WaitPolicy;
+
+/// Longest spin of the adaptive policy: about what a sleep and its wake cost.
+const SPIN_NS: u64 = 60 * NS_PER_US;
+/// Waits in vain after which spinning is tried less often.
+const MISSES_FORGIVEN: u32 = 3;
+/// At the least every 64th wait spins, to notice that it pays again.
+const MISSES_MAX: u32 = MISSES_FORGIVEN + 6;
+
+/// Looks into the pipes between two looks at connections and mailbox while spinning.
+const LOOKS_PER_DRIVE: u32 = 2;
+/// So many waits in a row that were over at once make a stream.
+const STREAM_AFTER_WAITS: u32 = 8;
+/// How long a reader lets a stream run ahead: the latency it adds there, and only there.
+const BATCH_PAUSE_NS: u64 = 3 * NS_PER_US;
+/// Longest pause between two looks, in spin hints.
+const PAUSES_MAX: u32 = 16;
+
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to receive.
+    Recv,
+    /// Room to send.
+    Send,
+    /// Either.
+    Both,
+}
+
+/// What can be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Readiness {
+    /// A part can be received.
+    pub readable: bool,
+    /// A part can be sent.
+    pub writable: bool,
+}
+
+struct EventFd(Arc<OwnedFd>);
+
+impl OsWake for EventFd {
+    fn wake(&self) {
+        // A full counter (EAGAIN) means that it is readable already.
+        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+    }
+}
+
+/// How a socket's thread sleeps and spins.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    /// `None` in a simulation.
+    eventfd: Option<Arc<OwnedFd>>,
+    /// An event loop watches the eventfd: it is kept readable while a message is there.
+    is_level_triggered: bool,
+    misses: u32,
+    waits_since_spin: u32,
+    /// Waits in a row that were over at once: a stream comes in.
+    short_waits: u32,
+    has_other_cpus: bool,
+}
+
+impl Waiter {
+    pub fn new(clock: &Clock) -> io::Result<(Self, Waker)> {
+        let eventfd = match clock.is_virtual() {
+            true => None,
+            false => Some(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)),
+        };
+        let os: Box<dyn OsWake> = match &eventfd {
+            Some(fd) => Box::new(EventFd(fd.clone())),
+            None => Box::new(NoSleep),
+        };
+        let waiter = Self {
+            eventfd,
+            is_level_triggered: false,
+            misses: 0,
+            waits_since_spin: 0,
+            short_waits: 0,
+            has_other_cpus: std::thread::available_parallelism().is_ok_and(|n| n.get() > 1),
+        };
+        Ok((waiter, Waker::new(os)))
+    }
+
+    /// How long this wait may spin.
+    fn spin_ns(&mut self, policy: WaitPolicy) -> u64 {
+        match policy {
+            WaitPolicy::Sleep => 0,
+            WaitPolicy::Spin => u64::MAX,
+            WaitPolicy::Adaptive if !self.has_other_cpus => 0,
+            WaitPolicy::Adaptive => {
+                let every = 1u32 << self.misses.saturating_sub(MISSES_FORGIVEN);
+                self.waits_since_spin += 1;
+                if self.waits_since_spin < every {
+                    return 0;
+                }
+                self.waits_since_spin = 0;
+                SPIN_NS
+            }
+        }
+    }
+
+    /// Notes how a wait ended; see [`BATCH_PAUSE_NS`].
+    fn waited(&mut self, was_short: bool) {
+        self.short_waits =
+            if was_short { (self.short_waits + 1).min(STREAM_AFTER_WAITS) } else { 0 };
+    }
+
+    fn spin_paid(&mut self) {
+        self.misses = 0;
+    }
+
+    fn spin_was_in_vain(&mut self) {
+        self.misses = (self.misses + 1).min(MISSES_MAX);
+    }
+
+    fn drain(&self) {
+        if let Some(fd) = &self.eventfd {
+            let mut count = [0; 8];
+            let _ = rustix::io::read(&**fd, &mut count); // EAGAIN: it was not readable
+        }
+    }
+}
+
+/// Descriptors to sleep on, kept open while they are watched.
+#[derive(Default)]
+pub struct SleepSet {
+    streams: Vec<(Arc<dyn Stream>, PollFlags)>,
+    eventfds: Vec<Arc<OwnedFd>>,
+}
+
+impl SleepSet {
+    /// Appends what to poll.
+    pub fn poll_fds<'a>(&'a self, out: &mut Vec<PollFd<'a>>) {
+        out.extend(self.eventfds.iter().map(|fd| PollFd::new(&**fd, PollFlags::IN)));
+        for (stream, flags) in &self.streams {
+            if let Handle::Fd(fd) = stream.handle() {
+                out.push(PollFd::from_borrowed_fd(fd, *flags));
+            }
+        }
+    }
+}
+
+impl SocketCore {
+    /// When a call that may block as `timeout` says gives up; `None` = never.
+    pub(super) fn deadline(&self, timeout: Timeout, option_ms: i32) -> Option<u64> {
+        let limit_ns = match timeout {
+            Timeout::Option => u64::try_from(option_ms).ok()? * 1_000_000,
+            Timeout::Now => 0,
+            Timeout::Forever => return None,
+            Timeout::After(limit) => saturating_ns(limit),
+        };
+        Some(self.context.clock().now_ns().saturating_add(limit_ns))
+    }
+
+    /// Flushes, reads what is on loan, and processes what was reported. True if something happened.
+    pub(crate) fn make_progress(&mut self) -> bool {
+        let mut progress = false;
+        if self.pipes.len() <= limits::LEASED_LINKS_MAX {
+            let clock = self.context.clock();
+            for (_, pipe) in self.pipes.iter_mut() {
+                pipe.flush_before_wait(clock);
+                if let PipePeer::Link(link) = &pipe.peer
+                    && link.rx_owner() == RxOwner::App
+                {
+                    progress |= link.drive_rx(&mut self.pool);
+                }
+            }
+        }
+        progress | self.process_commands()
+    }
+
+    /// Waits until something happened that may help, or the deadline passed (false).
+    pub(super) fn wait_for_progress(&mut self, interest: Interest, deadline: Option<u64>) -> bool {
+        if self.let_a_batch_gather(interest) || self.make_progress() {
+            return true;
+        }
+        let clock = self.context.clock().clone();
+        if clock.is_virtual() {
+            return false; // whoever moves the clock has to let others run
+        }
+        let start_ns = clock.now_ns();
+        if deadline.is_some_and(|deadline| deadline <= start_ns) {
+            return false;
+        }
+        self.ask_for_leases(interest);
+        let spin_ns = self.waiter.spin_ns(self.options.wait_policy);
+        let spin_until_ns = start_ns.saturating_add(spin_ns);
+        let mut pauses = 1;
+        loop {
+            // A look at a line that a peer is writing slows the peer down: look a few times, then for connections.
+            for _ in 0..LOOKS_PER_DRIVE {
+                if self.has_data_for(interest) {
+                    self.waiter.waited(pauses == 1);
+                    if spin_ns > 0 {
+                        self.waiter.spin_paid();
+                    }
+                    return true;
+                }
+                for _ in 0..pauses {
+                    spin_hint();
+                }
+            }
+            pauses = (pauses * 2).min(PAUSES_MAX);
+            if self.make_progress() {
+                if spin_ns > 0 {
+                    self.waiter.spin_paid();
+                }
+                return true;
+            }
+            let now_ns = clock.now_ns();
+            if deadline.is_some_and(|deadline| deadline <= now_ns) {
+                return false;
+            }
+            if now_ns >= spin_until_ns {
+                break;
+            }
+        }
+        if spin_ns > 0 {
+            self.waiter.spin_was_in_vain();
+        }
+        if self.context.is_forked() {
+            return false; // the caller says so; nobody would wake us
+        }
+        loop {
+            self.sleep(interest, deadline, &clock);
+            if self.make_progress() || self.has_data_for(interest) {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| deadline <= clock.now_ns()) {
+                return false;
+            }
+        }
+    }
+
+    /// In a stream the reader is faster than the writer and would meet it at every message, on the very cache lines that
+    /// are being written. A short pause lets a batch gather. True if there is something to read.
+    fn let_a_batch_gather(&mut self, interest: Interest) -> bool {
+        if self.waiter.short_waits < STREAM_AFTER_WAITS || interest != Interest::Recv {
+            return false;
+        }
+        let clock = self.context.clock();
+        let until_ns = clock.now_ns() + BATCH_PAUSE_NS;
+        while clock.now_ns() < until_ns {
+            for _ in 0..PAUSES_MAX {
+                spin_hint();
+            }
+        }
+        let has_data = self.has_data_for(interest);
+        if !has_data {
+            self.waiter.waited(false);
+        }
+        has_data
+    }
+
+    /// Looks into the pipes, without asking anybody to tell.
+    fn has_data_for(&mut self, interest: Interest) -> bool {
+        interest != Interest::Send && self.pattern.has_data(&mut self.pipes)
+    }
+
+    /// The last look before sleeping: whoever has something from now on will tell.
+    fn has_data_or_told(&mut self, interest: Interest) -> bool {
+        interest != Interest::Send && self.pattern.has_data_or_told(&mut self.pipes)
+    }
+
+    /// Asks for the descriptors of the connections this thread is about to wait for.
+    pub(crate) fn ask_for_leases(&mut self, interest: Interest) {
+        if interest == Interest::Send
+            || self.waiter.is_level_triggered
+            || !self.pattern.can_recv()
+            || self.pipes.len() > limits::LEASED_LINKS_MAX
+        {
+            return;
+        }
+        for (_, pipe) in self.pipes.iter() {
+            if let PipePeer::Link(link) = &pipe.peer
+                && link.is_connected()
+                && link.rx_owner() == RxOwner::Io
+            {
+                link.ask_lease();
+            }
+        }
+    }
+
+    fn sleep(&mut self, interest: Interest, deadline: Option<u64>, clock: &Clock) {
+        let mut set = SleepSet::default();
+        if self.prepare_sleep(interest, &mut set) {
+            let mut fds = Vec::with_capacity(8);
+            set.poll_fds(&mut fds);
+            let timeout = deadline.map(|at| timespec(at.saturating_sub(clock.now_ns())));
+            // EINTR and friends: the caller looks again anyway.
+            let _ = poll(&mut fds, timeout.as_ref());
+        }
+        self.finish_sleep();
+    }
+
+    /// Announces that this thread sleeps and adds its descriptors to `set`. False: something came, do not sleep. Either
+    /// way [`finish_sleep`](Self::finish_sleep) follows.
+    pub(crate) fn prepare_sleep(&mut self, interest: Interest, set: &mut SleepSet) -> bool {
+        if !self.inbox.waker().state().prepare_sleep() || !self.inbox.is_empty() {
+            return false;
+        }
+        if self.has_data_or_told(interest) {
+            return false;
+        }
+        set.eventfds.extend(self.waiter.eventfd.clone());
+        if self.pipes.len() <= limits::LEASED_LINKS_MAX {
+            for (_, pipe) in self.pipes.iter() {
+                let PipePeer::Link(link) = &pipe.peer else { continue };
+                let mut flags = PollFlags::empty();
+                if link.rx_owner() == RxOwner::App {
+                    flags |= PollFlags::IN;
+                }
+                if interest != Interest::Recv && pipe.unwritten_bytes() > 0 && link.is_connected() {
+                    flags |= PollFlags::OUT;
+                }
+                let stream = link.rx().stream().cloned();
+                if !flags.is_empty()
+                    && let Some(stream) = stream
+                {
+                    set.streams.push((stream, flags));
+                }
+            }
+        }
+        self.handle.presence().set_parked(true);
+        true
+    }
+
+    /// Awake again.
+    pub(crate) fn finish_sleep(&mut self) {
+        self.handle.presence().set_parked(false);
+        self.inbox.waker().state().wake_up();
+        self.waiter.drain();
+    }
+
+    /// A descriptor that is readable while a message can be received, for event loops. From now on the I/O threads do
+    /// all the reading. It may also be readable when there is nothing: then a `recv` without waiting makes it quiet.
+    ///
+    /// # Errors
+    /// In a simulation there is none.
+    pub fn level_fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        self.waiter.is_level_triggered = true;
+        self.settle_level_fd();
+        match &self.waiter.eventfd {
+            Some(fd) => Ok(fd.as_fd()),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Keeps the level-triggered descriptor true after a call.
+    #[inline]
+    pub(super) fn settle_level_fd(&mut self) {
+        if self.waiter.is_level_triggered {
+            self.settle_level_fd_now();
+        }
+    }
+
+    #[cold]
+    fn settle_level_fd_now(&mut self) {
+        loop {
+            self.inbox.waker().state().wake_up();
+            self.waiter.drain();
+            self.process_commands();
+            let readable = self.is_stopped || self.readiness_now().readable;
+            if !readable && self.has_data_or_told(Interest::Recv) {
+                continue;
+            }
+            if readable {
+                if let Some(fd) = &self.waiter.eventfd {
+                    EventFd(fd.clone()).wake();
+                }
+                return;
+            }
+            // From here on a notification writes to the eventfd; one that came before sends us round again.
+            if self.inbox.waker().state().prepare_sleep() && self.inbox.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// True for sockets that an event loop watches; they do not take descriptors on loan.
+    pub fn is_level_triggered(&self) -> bool {
+        self.waiter.is_level_triggered
+    }
+}
+
+/// A poll timeout.
+pub(crate) fn timespec(ns: u64) -> Timespec {
+    Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
+}

@@ -1,0 +1,188 @@
+//! Connections that are lost, refused, or lost a thousand times.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use zeroring::{Dealer, EventKind, Pull, Push, Rep, Req, What};
+
+use crate::support::{DEADLINE, Env, await_event, recv, recv_all, text, until};
+
+cases! {
+    net {
+        messages_wait_for_the_server_to_come_back, a_killed_peer_is_noticed_and_replaced,
+        a_request_is_not_repeated, immediate_forgets_what_was_queued, no_interval_means_never_again,
+        a_lost_connection_leaves_what_was_received
+    }
+    tcp { a_thousand_reconnects, waits_follow_the_options, refusals_can_end_it }
+}
+
+fn messages_wait_for_the_server_to_come_back(env: &Env) {
+    let endpoint = env.free_endpoint();
+    let push = env.socket::<Push>();
+    push.connect(&endpoint).expect("valid");
+    for round in 0..5 {
+        push.send(format!("{round}")).expect("a queue");
+        let pull = env.socket::<Pull>();
+        pull.bind(&endpoint).expect("the last one is gone");
+        assert_eq!(text(&recv(&pull)), round.to_string());
+        let mut events = push.monitor();
+        drop(pull);
+        await_event(&mut events, EventKind::Disconnected);
+    }
+}
+
+/// The example server, in a process of its own that can be killed.
+struct Server(Child);
+
+impl Server {
+    fn start(endpoint: &str) -> Self {
+        let child = Command::new(example("greeting_server"))
+            .args([endpoint, "1000000"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the example is built");
+        Self(child)
+    }
+
+    fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+/// Examples are built beside the test programs.
+fn example(name: &str) -> std::path::PathBuf {
+    let own = std::env::current_exe().expect("a path");
+    own.parent()
+        .and_then(|deps| deps.parent())
+        .expect("target/debug/deps")
+        .join("examples")
+        .join(name)
+}
+
+fn a_killed_peer_is_noticed_and_replaced(env: &Env) {
+    let endpoint = env.free_endpoint();
+    let req = env.socket::<Req>();
+    req.set_req_relaxed(true);
+    req.set_req_correlate(true);
+    req.connect(&endpoint).expect("valid");
+    for _ in 0..3 {
+        let server = Server::start(&endpoint);
+        req.send("Hello").expect("a queue");
+        assert_eq!(recv(&req), "World");
+        let mut events = req.monitor();
+        server.kill();
+        await_event(&mut events, EventKind::Disconnected);
+    }
+}
+
+fn a_request_is_not_repeated(env: &Env) {
+    let (rep, endpoint) = env.bound::<Rep>();
+    let req = env.socket::<Req>();
+    env.join(&rep, &req, &endpoint);
+    req.send("once").expect("its turn");
+    assert_eq!(recv(&rep), "once");
+    let mut events = req.monitor();
+    drop(rep);
+    await_event(&mut events, EventKind::Disconnected);
+    let rep = env.socket::<Rep>();
+    rep.bind(&endpoint).expect("the last one is gone");
+    await_event(&mut events, EventKind::HandshakeSucceeded);
+    crate::support::assert_quiet(&rep);
+    assert!(req.try_send("still waiting for the reply").is_err());
+}
+
+fn immediate_forgets_what_was_queued(env: &Env) {
+    let (pull, endpoint) = env.bound::<Pull>();
+    let push = env.socket::<Push>();
+    push.set_immediate(true);
+    env.join(&pull, &push, &endpoint);
+    let mut events = push.monitor();
+    drop(pull);
+    await_event(&mut events, EventKind::Disconnected);
+    until("the pipe is gone", || push.try_send("nobody").is_err());
+    let pull = env.socket::<Pull>();
+    pull.bind(&endpoint).expect("the last one is gone");
+    push.send_timeout("to the new one", DEADLINE).expect("it came back");
+    assert_eq!(recv(&pull), "to the new one");
+}
+
+fn no_interval_means_never_again(env: &Env) {
+    let push = env.socket::<Push>();
+    push.set_reconnect_interval(None);
+    let mut events = push.monitor();
+    push.connect(&env.free_endpoint()).expect("valid");
+    await_event(&mut events, EventKind::Closed);
+    assert_eq!(events.next_timeout(crate::support::QUIET * 4), None);
+}
+
+fn a_lost_connection_leaves_what_was_received(env: &Env) {
+    let (dealer, endpoint) = env.bound::<Dealer>();
+    let peer = env.socket::<Dealer>();
+    peer.set_linger(None);
+    env.join(&dealer, &peer, &endpoint);
+    let mut events = dealer.monitor();
+    for number in 0..10 {
+        peer.send_multipart([format!("{number}"), "x".to_owned()]).expect("room");
+    }
+    drop(peer);
+    await_event(&mut events, EventKind::Disconnected);
+    for number in 0..10 {
+        assert_eq!(recv_all(&dealer), [number.to_string(), "x".to_owned()]);
+    }
+    until("its pipe is gone", || !dealer.readiness().expect("alive").writable);
+}
+
+fn a_thousand_reconnects(env: &Env) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let push = env.socket::<Push>();
+    push.set_reconnect_interval(Some(Duration::from_millis(1)));
+    push.connect(&format!("tcp://{address}")).expect("valid");
+    push.send("patience").expect("a queue");
+    for _ in 0..1000 {
+        drop(listener.accept().expect("it comes again"));
+    }
+    drop(listener);
+    let pull = env.socket::<Pull>();
+    until("the port is free", || pull.bind(&format!("tcp://{address}")).is_ok());
+    assert_eq!(recv(&pull), "patience");
+    assert!(env.context.stats().links <= 2, "{:?}", env.context.stats());
+}
+
+fn waits_follow_the_options(env: &Env) {
+    let push = env.socket::<Push>();
+    push.set_reconnect_interval(Some(Duration::from_millis(10)));
+    push.set_reconnect_interval_max(Some(Duration::from_millis(50)));
+    let mut events = push.monitor_only(&[EventKind::ConnectRetried]);
+    push.connect(&env.free_endpoint()).expect("valid");
+    let start = Instant::now();
+    let waits: Vec<_> = (0..5)
+        .map(|_| match events.next_timeout(DEADLINE).expect("it tries again").what {
+            What::ConnectRetried { wait } => wait.as_millis(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(waits, [10, 20, 40, 50, 50]);
+    assert!(start.elapsed() >= Duration::from_millis(120), "the waits are kept");
+
+    let jittery = env.socket::<Push>();
+    jittery.set_reconnect_interval(Some(Duration::from_millis(10)));
+    let mut events = jittery.monitor_only(&[EventKind::ConnectRetried]);
+    jittery.connect(&env.free_endpoint()).expect("valid");
+    for _ in 0..5 {
+        let event = events.next_timeout(DEADLINE).expect("it tries again");
+        let What::ConnectRetried { wait } = event.what else { panic!("{event:?}") };
+        assert!((10..20).contains(&wait.as_millis()), "{wait:?}");
+    }
+}
+
+fn refusals_can_end_it(env: &Env) {
+    let push = env.socket::<Push>();
+    push.set_reconnect_stop(zeroring::socket::options::connections::ReconnectStop::CONN_REFUSED);
+    let mut events = push.monitor();
+    push.connect(&env.free_endpoint()).expect("valid");
+    await_event(&mut events, EventKind::Closed);
+    assert_eq!(events.next_timeout(crate::support::QUIET * 2), None);
+}

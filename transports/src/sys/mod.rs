@@ -1,0 +1,29 @@
+//! What std, rustix and socket2 do not offer safely: interface addresses, group lookups, scheduling.
+
+mod interfaces;
+mod thread;
+mod users;
+
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+pub use interfaces::interface_address;
+pub use thread::{ThreadSetup, apply_thread_setup};
+pub use users::user_is_in_group;
+
+/// Takes over a descriptor that the application named by number (`USE_FD`).
+///
+/// # Errors
+/// `EBADF` if no such descriptor is open.
+pub fn adopt_descriptor(number: RawFd) -> io::Result<OwnedFd> {
+    if number < 0 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: must hold: the number stays open during the call. A number that is not open makes fcntl fail with EBADF,
+    // which is what we want to know; a racing close by the application is its own breach of `USE_FD`.
+    let open = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    let _ = open;
+    // SAFETY: must hold: nobody else closes it. The application hands ownership over by setting `USE_FD` (documented
+    // there). Otherwise: a later close would hit a stranger's descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
