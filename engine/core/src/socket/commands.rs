@@ -1,6 +1,7 @@
 //! What I/O threads and peers tell a socket about its pipes, and what follows from it.
 
 use super::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand, SocketCore};
+use crate::io::link::RxEnd;
 use crate::pattern::{Admission, Pattern};
 use std::sync::Arc;
 
@@ -163,10 +164,15 @@ impl SocketCore {
             _ => return,
         };
         for slot in offenders {
-            tracing::warn!(
-                limit = self.options.max_subscriptions_per_peer,
-                "a peer holds more subscriptions than MAX_SUBSCRIPTIONS_PER_PEER allows; closing it"
+            let why = format!(
+                "the peer asked for more than the {} subscriptions that max_subscriptions_per_peer allows it; raise \
+                 that limit if it may have them",
+                self.options.max_subscriptions_per_peer
             );
+            tracing::warn!("{why}");
+            if let Some(PipePeer::Link(link)) = self.pipes.get(slot).map(|pipe| &pipe.peer) {
+                link.report_end(RxEnd::Protocol(why)); // for its monitor event
+            }
             self.close_pipe(slot, true);
         }
     }

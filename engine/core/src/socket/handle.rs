@@ -127,6 +127,25 @@ pub enum SocketCommand {
     Stop,
 }
 
+impl SocketCommand {
+    /// The socket it is for is closed: whoever introduced a pipe to it learns that nobody is there.
+    pub(super) fn bounce(self) {
+        match self {
+            SocketCommand::Attach(new) => {
+                let NewPipe { writer, reader, peer, .. } = *new;
+                drop((writer, reader)); // first: then "nothing more comes" is true when the peer is told
+                match peer {
+                    PipePeer::Link(link) => link.ask_close(Some(0)),
+                    PipePeer::Inproc(peer, peer_pipe) => peer.send(SocketCommand::Gone(peer_pipe)),
+                    PipePeer::NotBound => {}
+                }
+            }
+            SocketCommand::Bound(_, peer, peer_pipe) => peer.send(SocketCommand::Gone(peer_pipe)),
+            _ => {}
+        }
+    }
+}
+
 /// Tells the I/O threads whether the application looks after its socket.
 #[derive(Debug, Default)]
 pub struct Presence {
@@ -197,9 +216,11 @@ impl SocketHandle {
         self.0.kind
     }
 
-    /// Sends a command.
+    /// Sends a command; a socket that is closed already sends it back.
     pub fn send(&self, command: SocketCommand) {
-        self.0.mailbox.send(command);
+        if let Err(command) = self.0.mailbox.try_send(command) {
+            command.bounce();
+        }
     }
 
     /// Wakes the socket's thread.

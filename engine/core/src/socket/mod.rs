@@ -312,15 +312,9 @@ impl Drop for SocketCore {
         for slot in self.pipes.slots() {
             self.close_pipe(slot, false);
         }
-        self.context.forget_socket(&self.handle);
         // Pipes that peers attached while we were closing.
-        self.inbox.drain_into(&mut self.commands);
-        while let Some(command) = self.commands.pop_front() {
-            if let SocketCommand::Attach(new) = command {
-                let slot = self.pipes.insert(*new);
-                self.close_pipe(slot, false);
-            }
-        }
+        self.inbox.close().into_iter().for_each(SocketCommand::bounce);
+        self.context.forget_socket(&self.handle);
         self.handle.monitor().stop();
     }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use zeroring::{
-    Context, EndpointFault, Events, OptionFault, Poller, Pull, Push, RecvError, Rep, Req,
-    SendError, Socket, SocketError,
+    Context, EndpointFault, EventKind, Events, OptionFault, Poller, Pull, Push, RecvError, Rep,
+    Req, SendError, Socket, SocketError,
 };
 
 use crate::support::{DEADLINE, DriverChoice, Env, QUIET, assert_quiet, recv, text};
@@ -15,7 +15,8 @@ cases! {
         close_before_the_handshake_keeps_messages, a_blocked_receive_ends_at_shutdown,
         a_blocked_send_ends_at_shutdown, a_blocked_poll_ends_at_shutdown,
         every_call_fails_after_shutdown, closing_wakes_nobody_up_wrongly, sockets_move_between_threads,
-        received_messages_survive_their_sender, many_contexts_side_by_side
+        received_messages_survive_their_sender, many_contexts_side_by_side,
+        peers_may_arrive_while_their_socket_closes
     }
     net {
         lingering_waits_for_the_peer, lingering_ends_in_time, without_linger_messages_are_dropped,
@@ -65,6 +66,32 @@ fn everything_closes_in_any_order(env: &Env) {
             }
             assert!(context.term_timeout(DEADLINE), "{how_far} {order}: {:?}", context.stats());
         }
+    }
+}
+
+/// A pipe handed to a socket that closes at this moment must not keep the context from ending.
+fn peers_may_arrive_while_their_socket_closes(env: &Env) {
+    for round in 0..100_u32 {
+        let context = own_context(env);
+        let bound: Socket<Push> = context.socket().expect("a socket");
+        let mut events = bound.monitor();
+        let endpoint = bound.bind(&env.endpoint()).expect("free");
+        let arriving: Socket<Pull> = context.socket().expect("a socket");
+        arriving.set_linger(Some(Duration::ZERO));
+        let connecting = std::thread::spawn(move || {
+            arriving.connect(&endpoint).expect("valid");
+            arriving
+        });
+        // The pipe is handed over a moment after this event; every round closes at another moment.
+        while !env.is_inproc()
+            && events.try_next().is_none_or(|event| event.kind() != EventKind::HandshakeSucceeded)
+        {
+            std::hint::spin_loop();
+        }
+        (0..round % 25 * 40).for_each(|_| std::hint::spin_loop());
+        drop(bound);
+        drop(connecting.join().expect("no panic"));
+        assert!(context.term_timeout(DEADLINE), "round {round}: {:?}", context.stats());
     }
 }
 

@@ -36,7 +36,10 @@ fn a_connection_begins(env: &Env) {
     let (mut there, mut here) = (pull.monitor(), push.monitor());
     let endpoint = pull.bind(&env.endpoint()).expect("free");
     push.connect(&endpoint).expect("valid");
-    assert_eq!(kinds_until(&mut there, HandshakeSucceeded), [Listening, Accepted, HandshakeSucceeded]);
+    assert_eq!(
+        kinds_until(&mut there, HandshakeSucceeded),
+        [Listening, Accepted, HandshakeSucceeded]
+    );
     let kinds = without_delays(kinds_until(&mut here, HandshakeSucceeded));
     assert_eq!(kinds, [Connected, HandshakeSucceeded]);
 }
@@ -122,7 +125,8 @@ fn a_name_nobody_knows(env: &Env) {
 fn a_stranger_fails_the_handshake(env: &Env) {
     let (pull, endpoint) = env.bound::<Pull>();
     let mut events = pull.monitor();
-    let mut stranger = TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("listening");
+    let mut stranger =
+        TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("listening");
     // A signature and a version of ours, a mechanism that does not exist.
     let mut greeting = [0_u8; 64];
     greeting[0] = 0xff;

@@ -23,7 +23,11 @@ cases! {
 type Running = JoinHandle<Result<(), ProxyError>>;
 
 /// A proxy on a thread of its own, and a PAIR that steers it.
-fn steered<F: Kind, B: Kind>(env: &Env, front: Socket<F>, back: Socket<B>) -> (Socket<Pair>, Running)
+fn steered<F: Kind, B: Kind>(
+    env: &Env,
+    front: Socket<F>,
+    back: Socket<B>,
+) -> (Socket<Pair>, Running)
 where
     Socket<F>: Send,
     Socket<B>: Send,

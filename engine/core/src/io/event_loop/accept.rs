@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use zeroring_base::time::NS_PER_MS;
 
 use super::connection::Origin;
@@ -66,11 +67,8 @@ impl EventLoop {
         let Some(listening) = self.listening(token) else { return true };
         let errno = error.raw_os_error().unwrap_or(0);
         let exhausted = matches!(
-            rustix::io::Errno::from_raw_os_error(errno),
-            rustix::io::Errno::MFILE
-                | rustix::io::Errno::NFILE
-                | rustix::io::Errno::NOBUFS
-                | rustix::io::Errno::NOMEM
+            Errno::from_io_error(error),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
         );
         let detail = if exhausted {
             format!(
