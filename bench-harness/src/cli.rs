@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::affinity::{self, Cores};
 use crate::clock::{MILLISECOND_NS, Pace, utc_text};
-use crate::peer::{PeerName, PeerOptions, Transport};
+use crate::peer::{DriverName, PeerName, PeerOptions, Transport};
 use crate::workload::{MESSAGE_BYTES_MIN, Workload};
 
 const SIZES: [usize; 6] = [16, 64, 256, 1024, 8192, 65_536];
@@ -101,6 +101,9 @@ pub struct RunArgs {
     /// Background I/O threads of each library and process
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=64))]
     pub io_threads: i32,
+    /// Kernel interface of our I/O threads
+    #[arg(long, value_enum, default_value_t = DriverName::Auto)]
+    pub driver: DriverName,
     /// High-water mark of each socket, in messages
     #[arg(long, value_name = "MESSAGES", default_value_t = 1000, value_parser = clap::value_parser!(i32).range(0..))]
     pub hwm: i32,
@@ -199,7 +202,11 @@ impl RunArgs {
             cpu_rx: cores.rx,
             hwm_messages: self.hwm,
             pace: self.pace(),
-            peer_options: PeerOptions { io_threads: self.io_threads, libzmq: self.libzmq.clone() },
+            peer_options: PeerOptions {
+                io_threads: self.io_threads,
+                driver: self.driver,
+                libzmq: self.libzmq.clone(),
+            },
             deadline_ms: self.machine.deadline_ms,
             out: Some(self.out.clone().unwrap_or_else(|| {
                 PathBuf::from("results").join(utc_text(SystemTime::now()).replace(':', ""))
@@ -248,7 +255,7 @@ impl FloorArgs {
             cpu_rx: rx,
             hwm_messages: 0,
             pace: Pace::Spin,
-            peer_options: PeerOptions { io_threads: 1, libzmq: None },
+            peer_options: PeerOptions { io_threads: 1, driver: DriverName::Auto, libzmq: None },
             deadline_ms: self.machine.deadline_ms,
             out: self.out.clone(),
         })

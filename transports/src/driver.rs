@@ -68,16 +68,18 @@ impl DriverSeed {
         }
     }
 
-    /// epoll, which lends connections to the threads that wait for them (DESIGN 2.1) and so has by far the lower latency;
-    /// io_uring, without that, is chosen by name. Where epoll is forbidden io_uring takes over, with a note.
+    /// io_uring where it works, else epoll with a note.
     fn start_best(self) -> io::Result<ChosenDriver> {
-        let why = match EpollDriver::new(self.waker.clone()) {
-            Ok(driver) => return Ok((Box::new(driver), None)),
-            Err(error) => error,
+        let started = match available() {
+            Ok(()) => UringDriver::new(self.waker.clone()).map_err(|error| error.to_string()),
+            Err(unavailable) => Err(unavailable.to_string()),
         };
-        available().map_err(|unavailable| io::Error::new(unavailable.kind(), unavailable))?;
-        let note = format!("using io_uring, because epoll is not available: {why}");
+        let why = match started {
+            Ok(driver) => return Ok((Box::new(driver), None)),
+            Err(why) => why,
+        };
+        let note = format!("using epoll, because io_uring is not available: {why}");
         tracing::warn!("{note}");
-        Ok((Box::new(UringDriver::new(self.waker)?), Some(note)))
+        Ok((Box::new(EpollDriver::new(self.waker)?), Some(note)))
     }
 }

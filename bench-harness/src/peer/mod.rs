@@ -86,11 +86,26 @@ pub enum SocketKind {
     Rep,
 }
 
+/// Kernel interface of our I/O threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverName {
+    /// The library's default.
+    #[default]
+    Auto,
+    /// io_uring.
+    Uring,
+    /// epoll.
+    Epoll,
+}
+
 /// What a library is opened with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PeerOptions {
     /// Background I/O threads per process.
     pub io_threads: i32,
+    /// What they run on, where there is a choice.
+    pub driver: DriverName,
     /// Path of the shared library, where there is one and the user named it.
     pub libzmq: Option<PathBuf>,
 }

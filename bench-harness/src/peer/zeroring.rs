@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use zeroring::{AnySocket, Context, Message, SocketType};
+use zeroring::{AnySocket, Context, DriverChoice, Message, SocketType};
 
-use super::{Peer, PeerOptions, PeerSocket, SocketKind};
+use super::{DriverName, Peer, PeerOptions, PeerSocket, SocketKind};
 
 /// How long what was sent may take to leave when a workload is over.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -24,7 +24,12 @@ impl Peer for Zeroring {
 
     fn open(options: &PeerOptions) -> Result<Self> {
         let io_threads = u32::try_from(options.io_threads)?;
-        Ok(Self(Context::builder().io_threads(io_threads).build()))
+        let driver = match options.driver {
+            DriverName::Auto => DriverChoice::Auto,
+            DriverName::Uring => DriverChoice::Uring,
+            DriverName::Epoll => DriverChoice::Epoll,
+        };
+        Ok(Self(Context::builder().io_threads(io_threads).driver(driver).build()))
     }
 
     fn version(&self) -> String {

@@ -11,7 +11,7 @@ use zeroring_core::io::driver::{Event, Token};
 use super::UringDriver;
 use super::entry::{Entry, Reading};
 use super::op_slots::{Op, OpId};
-use super::submit::CANCELLATION;
+use super::submit::{self, CANCELLATION};
 
 /// A completion, taken apart.
 #[derive(Clone, Copy)]
@@ -40,13 +40,22 @@ impl UringDriver {
     pub(super) fn reap(&mut self, events: &mut Vec<Event>) -> bool {
         let mut woken = false;
         while let Some(entry) = self.ring.next_completion() {
-            if entry.user_data() == CANCELLATION {
-                // Came too late: the operation's own last completion is on its way.
+            if entry.user_data() & CANCELLATION != 0 {
+                self.cancel_again(OpId::from_user_data(entry.user_data() & !CANCELLATION));
                 continue;
             }
             woken |= self.complete(Outcome::of(&entry), events);
         }
         woken
+    }
+
+    /// A cancellation failed. Either the operation ended by itself and its last completion is here or on its way; or it
+    /// goes on: a multishot operation that is just being run again stands nowhere the kernel looks for it, and one
+    /// lost cancellation would leave it running for ever.
+    fn cancel_again(&mut self, id: OpId) {
+        if self.slots.get(id).is_some() {
+            submit::cancel(&mut self.ring, id);
+        }
     }
 
     fn complete(&mut self, outcome: Outcome, events: &mut Vec<Event>) -> bool {

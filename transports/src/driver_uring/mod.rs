@@ -209,10 +209,6 @@ impl Driver for UringDriver {
         "io_uring"
     }
 
-    fn reads_by_itself(&self) -> bool {
-        true
-    }
-
     fn add_stream(&mut self, token: Token, stream: &Arc<dyn Stream>, read: bool) -> io::Result<()> {
         self.add(token, Entry::new(Object::Stream(stream.clone()), read, false))
     }

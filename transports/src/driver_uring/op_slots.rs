@@ -67,7 +67,8 @@ impl OpSlots {
     pub fn open(&mut self, op: Op, hold: Hold) -> OpId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, running: None });
-            // Slots are bounded by twice the descriptors a process can have, far below 2^32.
+            // Slots are bounded by twice the descriptors a process can have, far below 2^31 (the highest bit of the
+            // name is the mark of cancellations).
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn names_survive_the_way_through_the_kernel() {
-        let id = OpId { index: 0xdead_beef, generation: 0x8000_0001 };
+        let id = OpId { index: 0x5ead_beef, generation: 0x8000_0001 };
         assert_eq!(OpId::from_user_data(id.to_user_data()), id);
     }
 

@@ -11,8 +11,9 @@ use super::buffer_ring::GROUP;
 use super::op_slots::{Hold, Op, OpId, OpSlots};
 use super::ring::Ring;
 
-/// The name of cancellations, which need no slot: they own nothing, and only their failures report.
-pub(super) const CANCELLATION: u64 = u64::MAX;
+/// Marks the names of cancellations: with it, the name of the operation to be ended. They need no slot, since they own
+/// nothing, and only their failures report.
+pub(super) const CANCELLATION: u64 = 1 << 63;
 
 /// Receives into provided buffers until cancelled, ended, failed or out of buffers.
 pub(super) fn receive(
@@ -65,8 +66,9 @@ pub(super) fn await_wake(
 /// Asks for the end of one operation; its last completion tells.
 pub(super) fn cancel(ring: &mut Ring, id: OpId) {
     let entry = AsyncCancel::new(id.to_user_data()).build();
+    let name = CANCELLATION | id.to_user_data();
     // SAFETY: a cancellation names nothing but a number.
-    unsafe { ring.push(entry.user_data(CANCELLATION).flags(Flags::SKIP_SUCCESS)) };
+    unsafe { ring.push(entry.user_data(name).flags(Flags::SKIP_SUCCESS)) };
 }
 
 /// Asks for the end of everything.

@@ -135,6 +135,39 @@ fn bytes_for_nobody_do_not_eat_up_the_buffers() {
     assert_eq!(&receive(&mut driver)[..], b"x");
 }
 
+/// While bytes keep coming, a receive is often between two runs, where a cancellation does not find it.
+#[test]
+fn a_pause_is_answered_in_the_middle_of_a_flood() {
+    let Some(mut driver) = driver() else { return };
+    let (near, far) = pair();
+    driver.add_stream(Token(1), &near, true).expect("add");
+    let flood = std::thread::spawn(move || {
+        let mut far = far;
+        while far.write_all(&[7; 200_000]).is_ok() {}
+    });
+    let mut events = Vec::new();
+    for _ in 0..2000 {
+        driver.set_read(Token(1), true);
+        while !matches!(events.last(), Some(Event::Received(..))) {
+            events.clear();
+            driver.wait(Some(Duration::from_secs(10)), &mut events).expect("wait");
+            assert!(!events.is_empty(), "the flood stopped");
+        }
+        driver.set_read(Token(1), false);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !matches!(events.last(), Some(Event::Paused(_))) {
+            assert!(Instant::now() < deadline, "the pause is never answered");
+            events.clear();
+            driver.wait(Some(Duration::from_millis(10)), &mut events).expect("wait");
+        }
+        events.clear();
+        driver.wait(Some(Duration::ZERO), &mut events).expect("wait");
+        assert!(events.is_empty(), "{} events while paused", events.len());
+    }
+    drop((driver, near));
+    flood.join().expect("no panic");
+}
+
 #[test]
 fn simulated_objects_are_refused() {
     struct NoFd;

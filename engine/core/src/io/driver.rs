@@ -57,12 +57,6 @@ pub trait Driver: Send {
     /// `io_uring`, `epoll` or `sim`.
     fn name(&self) -> &'static str;
 
-    /// True if the driver reads by itself and hands over bytes. Connections are then not lent to application threads: the
-    /// hand-over back and forth is not dependable yet (an application was seen waiting for a pause that never came).
-    fn reads_by_itself(&self) -> bool {
-        false
-    }
-
     /// Registers a stream; wants READ from the start if `read`.
     fn add_stream(&mut self, token: Token, stream: &Arc<dyn Stream>, read: bool) -> io::Result<()>;
 

@@ -41,10 +41,10 @@ impl WaitPolicy {
 /// Which kernel interface carries the I/O of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DriverChoice {
-    /// epoll if the system allows it, else io_uring. Number 0, the default.
+    /// io_uring if the system allows it, else epoll. Number 0, the default.
     #[default]
     Auto,
-    /// io_uring or an error; known to stall under back-pressure. Number 1.
+    /// io_uring or an error. Number 1.
     Uring,
     /// epoll. Number 2.
     Epoll,

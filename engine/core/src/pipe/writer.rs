@@ -73,12 +73,15 @@ impl PipeWriter {
     pub fn put_received(&mut self, slab: &SlabWriter, start: usize, end: usize) {
         match &mut self.0 {
             Kind::Stream(stream) => stream.append_filled(slab, start, end),
-            Kind::Conflate(conflate) => {
-                let parts = Frames::new(slab.filled_slice(start, end));
-                if let Some(newest) = parts.filter(|frame| frame.flags & COMMAND == 0).last() {
-                    conflate.put(Message::copy_from_slice(newest.body));
-                }
-            }
+            Kind::Conflate(conflate) => put_newest(conflate, slab.filled_slice(start, end)),
+        }
+    }
+
+    /// As [`put_received`](Self::put_received), for bytes that a driver received.
+    pub fn put_adopted(&mut self, frames: &Bytes) {
+        match &mut self.0 {
+            Kind::Stream(stream) => stream.append_shared(frames.clone()),
+            Kind::Conflate(conflate) => put_newest(conflate, frames),
         }
     }
 
@@ -175,5 +178,12 @@ impl PipeWriter {
     /// True if parts were put and not committed.
     pub fn has_uncommitted(&self) -> bool {
         matches!(&self.0, Kind::Stream(stream) if stream.has_uncommitted())
+    }
+}
+
+fn put_newest(conflate: &mut ConflateWriter, frames: &[u8]) {
+    let parts = Frames::new(frames);
+    if let Some(newest) = parts.filter(|frame| frame.flags & COMMAND == 0).last() {
+        conflate.put(Message::copy_from_slice(newest.body));
     }
 }

@@ -126,7 +126,7 @@ impl ContextBuilder {
         self
     }
 
-    /// Kernel interface of the I/O threads. Default [`DriverChoice::Auto`]: epoll where it works, else io_uring, with a
+    /// Kernel interface of the I/O threads. Default [`DriverChoice::Auto`]: io_uring where it works, else epoll, with a
     /// [note](Context::notes). [`DriverChoice::Uring`] makes the first socket fail where it does not. No libzmq option.
     ///
     /// ```

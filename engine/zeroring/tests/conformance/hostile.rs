@@ -16,7 +16,8 @@ cases! {
     tcp {
         a_silent_stranger_is_shown_out, a_stranger_that_talks_nonsense, a_dead_peer_is_noticed,
         a_flood_of_parts_is_stopped, a_message_beyond_the_limit_is_stopped,
-        an_endless_subscriber_is_stopped, an_uninvited_address_is_refused, half_a_frame_is_no_message
+        an_endless_subscriber_is_stopped, an_uninvited_address_is_refused, half_a_frame_is_no_message,
+        messages_of_a_peer_that_left_are_read_before_its_end
     }
     ipc { an_uninvited_user_is_refused }
 }
@@ -169,6 +170,21 @@ fn an_endless_subscriber_is_stopped(env: &Env) {
     sub.subscribe("fine").expect("a SUB subscribes");
     sub.connect(&endpoint).expect("valid");
     crate::support::until("others are served", || publisher.topics_count() == 1);
+}
+
+/// Writing to a peer that is gone fails; what it sent before it left must not be lost with that.
+fn messages_of_a_peer_that_left_are_read_before_its_end(env: &Env) {
+    let (dealer, endpoint) = env.bound_with::<Dealer>(|dealer| dealer.set_recv_hwm(1));
+    let mut events = dealer.monitor();
+    let mut peer = by_hand(&endpoint, "DEALER");
+    peer.write_all(b"\x00\x011\x00\x012\x00\x013").expect("room");
+    assert_eq!(recv(&dealer), "1");
+    drop(peer);
+    for _ in 0..100 {
+        let _ = dealer.try_send("is anybody there");
+    }
+    assert_eq!([recv(&dealer), recv(&dealer)], ["2", "3"]);
+    await_event(&mut events, EventKind::Disconnected);
 }
 
 fn half_a_frame_is_no_message(env: &Env) {

@@ -7,7 +7,7 @@ use zeroring::{
     Req, SendError, Socket, SocketError,
 };
 
-use crate::support::{DEADLINE, DriverChoice, Env, QUIET, assert_quiet, recv, text};
+use crate::support::{DEADLINE, DriverChoice, Env, QUIET, assert_quiet, await_event, recv, text};
 
 cases! {
     all {
@@ -20,7 +20,8 @@ cases! {
     }
     net {
         lingering_waits_for_the_peer, lingering_ends_in_time, without_linger_messages_are_dropped,
-        nothing_queued_means_nothing_to_wait_for, disconnecting_lingers_too
+        nothing_queued_means_nothing_to_wait_for, disconnecting_lingers_too,
+        a_slow_reader_gets_what_a_peer_sent_before_it_ended
     }
     inproc {
         a_missing_binder_does_not_hold_up_the_end, the_number_of_sockets_is_bounded,
@@ -93,6 +94,22 @@ fn peers_may_arrive_while_their_socket_closes(env: &Env) {
         drop(connecting.join().expect("no panic"));
         assert!(context.term_timeout(DEADLINE), "round {round}: {:?}", context.stats());
     }
+}
+
+/// The kernel, a driver and the engine hold messages of a peer that is gone, and none has credit to be queued.
+fn a_slow_reader_gets_what_a_peer_sent_before_it_ended(env: &Env) {
+    const MESSAGES: usize = 100;
+    let (pull, endpoint) = env.bound_with::<Pull>(|pull| pull.set_recv_hwm(2));
+    let mut events = pull.monitor();
+    let context = own_context(env);
+    let push: Socket<Push> = context.socket().expect("a socket");
+    push.connect(&endpoint).expect("valid");
+    let body = vec![3; 1024];
+    (0..MESSAGES).for_each(|_| push.send(&body).expect("room"));
+    drop(push);
+    assert!(context.term_timeout(DEADLINE), "the kernel has room for all: {:?}", context.stats());
+    (0..MESSAGES).for_each(|_| assert_eq!(recv(&pull).len(), body.len()));
+    await_event(&mut events, EventKind::Disconnected);
 }
 
 fn what_was_sent_arrives_after_close(env: &Env) {

@@ -51,33 +51,12 @@ macro_rules! cases {
     };
 }
 
-/// Cases that the io_uring driver does not pass yet over tcp: a stream paused for want of credit is sometimes not read
-/// again. epoll, the default, passes them. To be emptied, not to be added to.
-const STALLS_ON_URING: [&str; 3] = [
-    "publish::a_publisher_never_waits::",
-    "flow::a_blocked_send_goes_on_when_there_is_room::",
-    "flow::a_full_peer_is_skipped_over_the_wire::",
-];
-
-fn is_known_to_stall() -> bool {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or_default();
-    std::env::var_os("ZERORING_KNOWN_DEFECTS").is_none()
-        && STALLS_ON_URING.iter().any(|case| name.contains(case))
-}
-
 /// Runs a case on a thread of its own, so that one that hangs fails instead of stopping the suite.
 pub fn run(via: Via, driver: DriverChoice, case: fn(&Env)) {
     if driver == DriverChoice::Uring
         && let Err(why) = zeroring_transports::available()
     {
         println!("skipped: io_uring is not available here: {why}");
-        return;
-    }
-    if driver == DriverChoice::Uring && is_known_to_stall() {
-        println!(
-            "not run: known defect, io_uring stalls under back-pressure; ZERORING_KNOWN_DEFECTS=1 runs it"
-        );
         return;
     }
     let (done, end) = mpsc::channel();

@@ -7,7 +7,7 @@ use super::connection::{End, Origin};
 use super::{EventLoop, Object, Timer};
 use crate::io::command::EndpointId;
 use crate::io::driver::Token;
-use crate::io::link::Link;
+use crate::io::link::{Link, RxEnd};
 use crate::socket::SocketCommand;
 
 /// A pipe whose application end is closed and that still has something to send.
@@ -29,6 +29,9 @@ impl EventLoop {
         let drained = link.tx().is_drained();
         if drained {
             self.finish_link(link); // an empty queue never lingers (libzmq-surface §7.2)
+        } else if self.token_of(link).is_some() && link.tx().stream().is_none() {
+            // A write failed. What came before is not read any more, so reading it would not find the end.
+            self.end_link_stream(link, RxEnd::PeerClosed);
         } else {
             self.flush_and_watch(link);
         }

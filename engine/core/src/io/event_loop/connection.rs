@@ -201,11 +201,23 @@ impl EventLoop {
     }
 
     pub(super) fn end_of_stream(&mut self, token: Token) {
-        self.end_connection(token, End::Stream(RxEnd::PeerClosed));
+        self.nothing_more_comes(token, RxEnd::PeerClosed);
     }
 
     pub(super) fn read_failed(&mut self, token: Token, error: &io::Error) {
-        self.end_connection(token, End::Stream(RxEnd::from_io(error)));
+        self.nothing_more_comes(token, RxEnd::from_io(error));
+    }
+
+    /// The driver found the end. What it brought before may still wait for the application to read.
+    fn nothing_more_comes(&mut self, token: Token, end: RxEnd) {
+        let Some(connection) = self.connection_mut(token) else { return };
+        let end = match connection.link() {
+            Some(link) => link.rx().end_behind_held(end),
+            None => Some(end),
+        };
+        if let Some(end) = end {
+            self.end_connection(token, End::Stream(end));
+        }
     }
 
     pub(super) fn writable(&mut self, token: Token) {
@@ -241,7 +253,7 @@ impl EventLoop {
         let Some(token) = self.token_of(link) else { return };
         let (driven, stalled) = {
             let mut rx = link.rx();
-            (rx.publish_waiting(link), rx.is_stalled())
+            (rx.publish_waiting(&mut self.pool, link), rx.is_stalled())
         };
         if let Some(end) = driven.end {
             return self.end_connection(token, End::Stream(end));
@@ -378,7 +390,6 @@ impl EventLoop {
             tx.attach(stream, version, is_raw);
             tx.queue_first(&unsent);
             link.set_rx_owner(RxOwner::Io); // before anybody may ask for a lease
-            link.set_lendable(!self.driver.reads_by_itself());
             link.set_connected(true);
         }
         self.connection_of_link.insert(link.id, token);

@@ -54,13 +54,23 @@ impl EventLoop {
                 link.ask_flush(); // the others get their turn first
             }
             Flushed::NotConnected | Flushed::Busy => self.watched.forget(link),
-            Flushed::Failed(error) => self.end_link_stream(link, RxEnd::from_io(&error)),
+            Flushed::Failed(error) => self.write_failed(link, RxEnd::from_io(&error)),
             Flushed::CloseRequested => self.end_link_stream(link, RxEnd::ByApplication),
         }
         false
     }
 
-    fn end_link_stream(&mut self, link: &Arc<Link>, end: RxEnd) {
+    /// What the peer sent before may still be there to read, and reading it finds the end of the stream. Nobody reads for
+    /// a closed socket.
+    fn write_failed(&mut self, link: &Arc<Link>, end: RxEnd) {
+        if self.closing.contains_key(&link.id) {
+            return self.end_link_stream(link, end);
+        }
+        self.watched.forget(link);
+        link.tx().stop_writing();
+    }
+
+    pub(super) fn end_link_stream(&mut self, link: &Arc<Link>, end: RxEnd) {
         self.watched.forget(link);
         if let Some(token) = self.token_of(link) {
             self.end_connection(token, End::Stream(end));

@@ -13,6 +13,7 @@
 //! [`RxOwner`] says who reads. It changes under the receiving half's lock: a driver that reads by itself (io_uring) and an
 //! application that reads the descriptor must never do so at the same time, or bytes would overtake each other.
 
+mod publish;
 mod rx;
 mod tx;
 
@@ -55,8 +56,6 @@ pub struct Link {
     rx_owner: AtomicU8,
     /// A stream is attached and its handshake is over.
     connected: AtomicBool,
-    /// The driver lets application threads read the stream themselves.
-    lendable: AtomicBool,
     /// Streams attached so far: a report about an earlier one is stale.
     generation: AtomicU64,
     /// Reads that brought something; heartbeats look at it.
@@ -100,7 +99,6 @@ impl Link {
             tx: Mutex::new(halves.1),
             rx_owner: AtomicU8::new(RxOwner::Io as u8),
             connected: AtomicBool::new(false),
-            lendable: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             activity: AtomicU64::new(0),
             flush_queued: AtomicBool::new(false),
@@ -148,11 +146,6 @@ impl Link {
     /// True while a stream with a finished handshake is attached.
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
-    }
-
-    /// Says whether the present stream's driver lends it out.
-    pub fn set_lendable(&self, lendable: bool) {
-        self.lendable.store(lendable, Ordering::Release);
     }
 
     /// Counts attached streams.
@@ -214,9 +207,6 @@ impl Link {
 
     /// Asks the I/O thread to let the application poll the descriptor.
     pub fn ask_lease(self: &Arc<Self>) {
-        if !self.lendable.load(Ordering::Acquire) {
-            return;
-        }
         let asked = self.rx_owner.compare_exchange(
             RxOwner::Io as u8,
             RxOwner::Requested as u8,
@@ -270,12 +260,10 @@ impl Link {
     pub fn drive_tx(self: &Arc<Self>, then_wait: bool) -> Flushed {
         let Some(mut tx) = self.try_tx() else { return Flushed::Busy };
         let flushed = tx.flush(self);
-        if then_wait && matches!(flushed, Flushed::Drained) {
-            tx.wait_own();
-        }
-        drop(tx);
-        if let Flushed::Failed(error) = &flushed {
-            self.report_end(RxEnd::Io(error.raw_os_error().unwrap_or(0)));
+        match &flushed {
+            Flushed::Drained if then_wait => tx.wait_own(),
+            Flushed::Failed(_) => tx.stop_writing(), // the reader finds the end, behind what came before
+            _ => {}
         }
         flushed
     }

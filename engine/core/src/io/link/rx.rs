@@ -6,18 +6,20 @@
 //! # Bounds
 //! Unpublished bytes are at most what one read brought beyond the credit (a slab) or one unfinished message, which the
 //! scanner's limits bound before its buffer grows; a buffer larger than [`limits::TRUSTED_FRAME_BYTES`] only doubles
-//! as bytes really arrive.
+//! as bytes really arrive. A driver that reads by itself may bring all its buffers before it pauses: they are held as
+//! they are until there is credit.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use zeroring_base::slab::{SlabPool, SlabWriter};
 use zeroring_base::{Bytes, limits};
-use zeroring_zmtp::command::{Command, encode_pong};
-use zeroring_zmtp::framing::{COMMAND, FrameError, FrameLimits, Scanner, encode_header};
+use zeroring_zmtp::framing::encode_header;
 use zeroring_zmtp::legacy::V1Decoder;
 
 use super::Link;
+use super::publish::{Published, Publisher};
 use crate::io::transport::Stream;
 use crate::options::SocketOptions;
 use crate::pipe::PipeWriter;
@@ -73,11 +75,9 @@ pub struct Driven {
 /// Receiving half of a link.
 pub struct LinkRx {
     stream: Option<Arc<dyn Stream>>,
-    /// `None` once the link is closed: what still arrives is thrown away.
-    pipe: Option<PipeWriter>,
+    publisher: Publisher,
     framing: Framing,
-    scanner: Scanner,
-    frame_limits: FrameLimits,
+    max_frame_bytes: Option<u64>,
     slab: Option<SlabWriter>,
     /// First byte of the slab not published yet.
     start: usize,
@@ -85,36 +85,26 @@ pub struct LinkRx {
     needed_bytes: Option<u64>,
     /// Published up to the credit; waits for the application to read.
     stalled: bool,
-    /// PUB and XPUB read subscriptions from the pipe; for all others commands end here.
-    takes_subscriptions: bool,
-    max_topic_bytes: usize,
-    /// REQ: the peer's envelope is checked before it is queued (zmtp §5.2).
-    reply_check: Option<crate::pattern::ReplyCheck>,
+    /// What a driver brought while there was no credit; comes after what is in `slab`.
+    held: VecDeque<Bytes>,
+    /// How the stream ended, behind what is held.
+    ended: Option<RxEnd>,
 }
 
 impl LinkRx {
     /// A receiving half that writes into `pipe`.
     pub fn new(pipe: PipeWriter, options: &SocketOptions, kind: zeroring_zmtp::SocketType) -> Self {
-        let frame_limits = FrameLimits {
-            max_frame_bytes: options.max_frame_bytes,
-            max_message_parts: options.max_message_parts,
-            max_message_bytes: options.max_message_bytes.unwrap_or(u64::MAX),
-            max_command_bytes: u64::from(options.max_topic_bytes) + 64,
-        };
         Self {
             stream: None,
-            pipe: Some(pipe),
+            publisher: Publisher::new(pipe, options, kind),
             framing: Framing::Identity,
-            scanner: Scanner::new(frame_limits),
-            frame_limits,
+            max_frame_bytes: options.max_frame_bytes,
             slab: None,
             start: 0,
             needed_bytes: None,
             stalled: false,
-            takes_subscriptions: kind.is_publisher(),
-            max_topic_bytes: options.max_topic_bytes as usize,
-            reply_check: (kind == zeroring_zmtp::SocketType::Req)
-                .then(crate::pattern::ReplyCheck::default),
+            held: VecDeque::new(),
+            ended: None,
         }
     }
 
@@ -123,7 +113,7 @@ impl LinkRx {
         self.forget_unfinished();
         self.stream = Some(stream);
         self.framing = match (is_v1, is_raw) {
-            (true, _) => Framing::V1(Box::new(V1Decoder::new(self.frame_limits.max_frame_bytes))),
+            (true, _) => Framing::V1(Box::new(V1Decoder::new(self.max_frame_bytes))),
             (_, true) => Framing::Raw,
             _ => Framing::Identity,
         };
@@ -136,17 +126,13 @@ impl LinkRx {
     }
 
     fn forget_unfinished(&mut self) {
-        self.scanner = Scanner::new(self.frame_limits);
-        if let Some(check) = &mut self.reply_check {
-            *check = Default::default();
-        }
+        self.publisher.forget_unfinished();
         self.slab = None;
         self.start = 0;
         self.needed_bytes = None;
         self.stalled = false;
-        if let Some(pipe) = &mut self.pipe {
-            pipe.rollback();
-        }
+        self.held.clear();
+        self.ended = None;
     }
 
     /// The stream, if one is attached.
@@ -162,20 +148,48 @@ impl LinkRx {
     /// Lets go of stream and pipe: the socket reads what is there and then finds the end.
     pub fn close(&mut self) {
         self.detach();
-        self.pipe = None;
+        self.publisher.close();
     }
 
     /// Publishes what waited for credit, without reading.
-    pub fn publish_waiting(&mut self, link: &Arc<Link>) -> Driven {
+    pub fn publish_waiting(&mut self, pool: &mut SlabPool, link: &Arc<Link>) -> Driven {
         let mut driven = Driven::default();
-        self.publish_or_end(link, &mut driven);
+        self.publish_held(pool, link, &mut driven);
         driven
+    }
+
+    /// Publishes what is here, as far as credit goes. False (with `driven.end` set) if the stream is over.
+    fn publish_held(&mut self, pool: &mut SlabPool, link: &Arc<Link>, driven: &mut Driven) -> bool {
+        if !self.publish_or_end(link, driven) {
+            return false;
+        }
+        while !self.stalled
+            && let Some(bytes) = self.held.pop_front()
+        {
+            if !self.take_in(pool, link, &bytes, driven) {
+                return false;
+            }
+        }
+        if !self.stalled {
+            driven.end = self.ended.take();
+        }
+        driven.end.is_none()
+    }
+
+    /// A driver found the end of the stream. Returned if it is the end now; messages that wait for the application come
+    /// first, and publishing the last of them ends the stream.
+    pub fn end_behind_held(&mut self, end: RxEnd) -> Option<RxEnd> {
+        if !self.stalled {
+            return Some(end);
+        }
+        self.ended = Some(end);
+        None
     }
 
     /// Reads what is there, up to the fairness budget, and publishes it.
     pub fn drive(&mut self, pool: &mut SlabPool, link: &Arc<Link>) -> Driven {
         let mut driven = Driven::default();
-        if self.stalled && !self.publish_or_end(link, &mut driven) {
+        if self.stalled && !self.publish_held(pool, link, &mut driven) {
             return driven;
         }
         let mut budget = limits::FAIRNESS_BYTES;
@@ -217,24 +231,86 @@ impl LinkRx {
     pub fn feed(&mut self, pool: &mut SlabPool, link: &Arc<Link>, bytes: &Bytes) -> Driven {
         let mut driven = Driven { progress: true, ..Driven::default() };
         link.note_activity();
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            if self.make_room(pool).is_none() {
-                driven.end = Some(RxEnd::NoMemory);
-                return driven;
-            }
-            match self.copy_in(rest) {
-                Ok(n) => rest = &rest[n..],
-                Err(end) => {
-                    driven.end = Some(end);
-                    return driven;
-                }
-            }
-            if !self.publish_or_end(link, &mut driven) {
-                return driven;
-            }
+        if self.stalled {
+            self.held.push_back(bytes.clone());
+        } else {
+            self.take_in(pool, link, bytes, &mut driven);
         }
         driven
+    }
+
+    /// Takes bytes into the slab and publishes them; without credit the rest is held. False (with `driven.end` set) if
+    /// the stream is over.
+    fn take_in(
+        &mut self,
+        pool: &mut SlabPool,
+        link: &Arc<Link>,
+        bytes: &Bytes,
+        driven: &mut Driven,
+    ) -> bool {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            if self.stalled {
+                self.held.push_front(bytes.slice(taken, bytes.len()));
+                return true;
+            }
+            let step = match self.adopt(link, bytes, taken) {
+                Ok(0) => self.copy_and_publish(pool, link, &bytes[taken..]),
+                adopted => adopted,
+            };
+            match step {
+                Ok(n) => taken += n,
+                Err(end) => {
+                    driven.end = Some(end);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Publishes the whole messages of a large read where they lie. Returns their length; 0 if the rest has to be copied.
+    fn adopt(&mut self, link: &Arc<Link>, bytes: &Bytes, from: usize) -> Result<usize, RxEnd> {
+        let is_identity = matches!(self.framing, Framing::Identity);
+        if !is_identity || self.pending() > 0 || bytes.len() - from < ADOPT_BYTES_MIN {
+            return Ok(0);
+        }
+        let published = self.publisher.publish(link, &bytes[from..], |pipe, whole| {
+            pipe.put_adopted(&bytes.slice(from, from + whole));
+        });
+        Ok(self.book(&published.map_err(RxEnd::Protocol)?))
+    }
+
+    fn copy_and_publish(
+        &mut self,
+        pool: &mut SlabPool,
+        link: &Arc<Link>,
+        rest: &[u8],
+    ) -> Result<usize, RxEnd> {
+        let bytes_max = self.bytes_to_copy(rest.len());
+        self.make_room(pool).ok_or(RxEnd::NoMemory)?;
+        let copied = self.copy_in(&rest[..bytes_max])?;
+        self.publish(link).map_err(RxEnd::Protocol)?;
+        Ok(copied)
+    }
+
+    /// How much of a read to copy behind an unfinished message: when much follows, only what completes the frame, so that
+    /// the rest can be adopted.
+    fn bytes_to_copy(&self, rest: usize) -> usize {
+        let pending = self.pending();
+        if pending == 0 || rest < ADOPT_BYTES_MIN {
+            return rest;
+        }
+        let missing = match self.needed_bytes {
+            Some(needed) => needed.saturating_sub(pending as u64),
+            None => FRAME_HEADER_BYTES_MAX,
+        };
+        usize::try_from(missing).unwrap_or(rest).clamp(1, rest)
+    }
+
+    /// Bytes in the slab that are not published.
+    fn pending(&self) -> usize {
+        self.slab.as_ref().map_or(0, |slab| slab.filled() - self.start)
     }
 
     fn copy_in(&mut self, bytes: &[u8]) -> Result<usize, RxEnd> {
@@ -291,18 +367,17 @@ impl LinkRx {
 
     /// Makes sure that a read has somewhere to go; `None` if the system has no memory.
     fn make_room(&mut self, pool: &mut SlabPool) -> Option<()> {
-        let pending = self.slab.as_ref().map_or(0, |slab| slab.filled() - self.start);
+        let pending = self.pending();
         let wanted = wanted_bytes(pending, self.needed_bytes);
         if let Some(slab) = &mut self.slab {
             if pending == 0 && slab.room() < MIN_READ_BYTES && slab.try_reset() {
                 self.start = 0;
             }
-            let fits = slab.filled() + slab.room() - self.start >= wanted;
-            if fits && slab.room() >= MIN_READ_BYTES.min(wanted.saturating_sub(pending)).max(1) {
+            if has_room(pending, slab.room(), wanted) {
                 return Some(());
             }
         }
-        let mut fresh = pool.writer(wanted)?;
+        let mut fresh = pool.writer(grown_bytes(pending, wanted))?;
         if let Some(old) = &self.slab {
             fresh.put(old.filled_slice(self.start, old.filled()));
         }
@@ -322,73 +397,58 @@ impl LinkRx {
         }
     }
 
-    /// Publishes whole messages as far as credit goes.
+    /// Publishes whole messages of the slab as far as credit goes.
     fn publish(&mut self, link: &Arc<Link>) -> Result<(), String> {
-        let mut tell = false;
-        let result = self.publish_batches(link, &mut tell);
-        if tell {
-            link.tell_readable();
-        }
-        result
-    }
-
-    fn publish_batches(&mut self, link: &Arc<Link>, tell: &mut bool) -> Result<(), String> {
         self.stalled = false;
-        let Some(slab) = &self.slab else { return Ok(()) };
-        let Some(pipe) = &mut self.pipe else {
-            self.start = slab.filled();
-            return Ok(());
-        };
-        while self.start < slab.filled() {
-            if !pipe.has_credit_or_waits() {
-                self.stalled = true;
+        loop {
+            let start = self.start;
+            let Some(slab) = self.slab.as_ref().filter(|slab| slab.filled() > start) else {
+                return Ok(());
+            };
+            let bytes = slab.filled_slice(start, slab.filled());
+            let published = self.publisher.publish(link, bytes, |pipe, whole| {
+                pipe.put_received(slab, start, start + whole);
+            })?;
+            self.start += self.book(&published);
+            if self.stalled || published.is_all {
                 return Ok(());
             }
-            let credit = u32::try_from(pipe.credit()).unwrap_or(u32::MAX);
-            let bytes = slab.filled_slice(self.start, slab.filled());
-            let mut handler = CommandHandler {
-                link,
-                takes_subscriptions: self.takes_subscriptions,
-                max_topic_bytes: self.max_topic_bytes,
-                subscriptions: 0,
-                fault: None,
-            };
-            let scan = self
-                .scanner
-                .scan(bytes, credit, |flags, body| handler.on_command(flags, body))
-                .map_err(|error| handler.fault.take().unwrap_or_else(|| error.to_string()))?;
-            let whole = scan.whole_message_bytes;
-            let (subscriptions, fault) = (handler.subscriptions, handler.fault.take());
-            if let Some(check) = &mut self.reply_check {
-                check.pass(&bytes[..whole])?;
-            }
-            if scan.messages + subscriptions > 0 {
-                pipe.put_received(slab, self.start, self.start + whole);
-                *tell |= pipe.commit(scan.messages + subscriptions);
-            }
-            self.start += whole;
-            if let Some(error) = scan.fault {
-                return Err(fault.unwrap_or_else(|| error.to_string()));
-            }
-            self.needed_bytes = scan.needed_bytes();
-            if scan.messages < credit {
-                return Ok(()); // everything walked; the rest is the start of a message
-            }
         }
-        self.needed_bytes = None;
-        Ok(())
+    }
+
+    /// Notes what publishing left behind. Returns how far it went.
+    fn book(&mut self, published: &Published) -> usize {
+        self.stalled = published.is_out_of_credit;
+        self.needed_bytes = published.needed_bytes;
+        published.bytes
     }
 }
 
 /// Room below which a read is not worth a system call.
 const MIN_READ_BYTES: usize = 8 * 1024;
+/// Reads of this size are published where they lie. Smaller ones are copied: a few bytes must not pin a slab.
+const ADOPT_BYTES_MIN: usize = 4096;
+const FRAME_HEADER_BYTES_MAX: u64 = 9;
 /// Largest chunk a STREAM socket delivers (libzmq's default batch).
 const RAW_CHUNK_BYTES: usize = 8192;
 const RAW_HEADER_BYTES: usize = 9;
 
+/// True if a read may go into the slab that holds the pending bytes. A small start of a message moves at once to where
+/// the whole of it will fit, a large one only when its slab is full.
+fn has_room(pending: usize, room: usize, wanted: usize) -> bool {
+    let is_worth_a_read = room >= MIN_READ_BYTES.min(wanted.saturating_sub(pending)).max(1);
+    is_worth_a_read && (pending + room >= wanted || pending > limits::SLAB_BYTES)
+}
+
+/// Capacity of the next slab. By half again at least: a message of many parts is not moved for each of them.
+fn grown_bytes(pending: usize, wanted: usize) -> usize {
+    wanted.max(pending + pending / 2)
+}
+
 /// Capacity to hold the pending bytes and what is known to follow, without trusting large announcements.
 fn wanted_bytes(pending: usize, needed: Option<u64>) -> usize {
-    let needed = needed.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let Some(needed) = needed else { return pending + MIN_READ_BYTES };
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
     let trusted = needed.min(limits::TRUSTED_FRAME_BYTES.max(pending.saturating_mul(2)));
     trusted.max(pending + 1).max(limits::SLAB_BYTES.min(pending + MIN_READ_BYTES))
 }
@@ -400,56 +460,36 @@ fn put_raw_frame(slab: &mut SlabWriter, chunk: &[u8]) {
     slab.put(chunk);
 }
 
-/// What becomes of commands during traffic (zmtp §4.3).
-struct CommandHandler<'a> {
-    link: &'a Arc<Link>,
-    takes_subscriptions: bool,
-    max_topic_bytes: usize,
-    subscriptions: u32,
-    fault: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl CommandHandler<'_> {
-    fn on_command(&mut self, flags: u8, body: &[u8]) -> Result<(), FrameError> {
-        if flags & COMMAND == 0 || flags & zeroring_zmtp::framing::MORE != 0 {
-            return Ok(()); // libzmq ignores a command with MORE set
-        }
-        match Command::parse(body) {
-            Ok(Command::Ping { ttl_ds, context }) => self.on_ping(ttl_ds, context),
-            Ok(Command::Subscribe(topic) | Command::Cancel(topic)) if self.takes_subscriptions => {
-                if topic.len() > self.max_topic_bytes {
-                    return Err(FrameError::CommandTooLarge {
-                        body_bytes: topic.len() as u64,
-                        max_command_bytes: self.max_topic_bytes as u64,
-                    });
-                }
-                self.subscriptions += 1;
+    /// How often a message that arrives in pieces of `piece` bytes is moved to a larger slab.
+    fn moves(message: usize, piece: usize, needed: impl Fn(usize) -> Option<u64>) -> u32 {
+        let (mut capacity, mut pending, mut moves) = (limits::SLAB_BYTES, 0, 0);
+        while pending < message {
+            let wanted = wanted_bytes(pending, needed(pending));
+            if !has_room(pending, capacity - pending, wanted) {
+                capacity = grown_bytes(pending, wanted);
+                moves += 1;
             }
-            Ok(_) => {}
-            Err(error) => return self.malformed(body, error.to_string()),
+            pending = (pending + piece).min(capacity);
         }
-        Ok(())
+        moves
     }
 
-    /// A known command that is malformed is an offence; what cannot even be named is ignored, as libzmq does.
-    fn malformed(&mut self, body: &[u8], text: String) -> Result<(), FrameError> {
-        let known = [&b"\x04PING"[..], b"\x04PONG", b"\x09SUBSCRIBE", b"\x06CANCEL"];
-        if known.iter().any(|name| body.starts_with(name)) {
-            self.fault = Some(text);
-            return Err(FrameError::CommandTooLarge {
-                body_bytes: body.len() as u64,
-                max_command_bytes: 0,
-            });
-        }
-        Ok(())
+    #[test]
+    fn a_growing_message_is_moved_a_few_times_only() {
+        const MESSAGE: usize = 10 << 20;
+        assert!(moves(MESSAGE, 100, |_| None) < 40, "small parts");
+        assert!(moves(MESSAGE, 100, |pending| Some(pending as u64 + 50)) < 40, "known headers");
+        assert!(moves(MESSAGE, 9000, |pending| Some(pending as u64 + 10_000)) < 40, "larger parts");
+        assert!(moves(MESSAGE, 1 << 16, |_| Some(MESSAGE as u64)) < 10, "one large part");
     }
 
-    fn on_ping(&mut self, ttl_ds: u16, context: &[u8]) {
-        let mut pong = Vec::with_capacity(32);
-        encode_pong(context, &mut pong);
-        self.link.queue_control(&pong);
-        if ttl_ds > 0 {
-            self.link.report_ping(ttl_ds);
-        }
+    #[test]
+    fn announcements_are_not_believed() {
+        assert_eq!(wanted_bytes(0, Some(u64::MAX)), limits::TRUSTED_FRAME_BYTES);
+        assert!(grown_bytes(0, wanted_bytes(0, Some(u64::MAX))) <= limits::TRUSTED_FRAME_BYTES);
     }
 }

@@ -88,7 +88,7 @@ impl LinkTx {
     /// The stream is over. The message being written is lost; whole messages wait for the next stream, except
     /// subscriptions, which the socket sends again as a whole.
     pub fn detach(&mut self, link: &Link) {
-        self.stream = None;
+        self.stop_writing();
         self.scratch.clear();
         self.scratch_sent = 0;
         self.control.clear();
@@ -106,6 +106,11 @@ impl LinkTx {
     /// The stream, if one is attached.
     pub fn stream(&self) -> Option<&Arc<dyn Stream>> {
         self.stream.as_ref()
+    }
+
+    /// The stream takes no more bytes. What it brings may still be read; the reader finds its end.
+    pub fn stop_writing(&mut self) {
+        self.stream = None;
     }
 
     /// Lets go of stream and pipe; what was not sent is dropped.
