@@ -83,11 +83,12 @@ impl Books {
     }
 
     fn remove_peer(&mut self, peer: u8) {
-        let mut expected: Vec<_> = self.peers_of.keys().cloned().collect();
-        expected.retain(|topic| self.forget(topic, peer) == Removed::Last);
-        let mut orphans = Vec::new();
-        self.table.remove_peer(peer.into(), |topic| orphans.push(topic.to_vec()));
-        assert_eq!(orphans, expected);
+        let topics: Vec<_> = self.peers_of.keys().cloned().collect();
+        let taken_back = topics.into_iter().map(|topic| (self.forget(&topic, peer), topic));
+        let expected: Vec<_> = taken_back.filter(|(how, _)| *how != Removed::NotPresent).collect();
+        let mut removed = Vec::new();
+        self.table.remove_peer(peer.into(), |topic, how| removed.push((how, topic.to_vec())));
+        assert_eq!(removed, expected);
     }
 
     fn publish(&mut self, topic: &[u8]) {

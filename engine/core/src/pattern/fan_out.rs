@@ -13,6 +13,7 @@ use zeroring_zmtp::framing::{MORE, encode_header};
 
 use super::topic::{Removed, TopicTable};
 use super::{NO_SLOT, Refused, Scope};
+use crate::options::SocketOptions;
 use crate::pipe::Part;
 
 /// With more matching peers than this the I/O threads write, side by side, instead of the application one by one.
@@ -24,6 +25,8 @@ const EVENTS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub struct FanOut {
     table: TopicTable,
+    /// MANUAL: what the peers asked for, whatever the application made of it.
+    asked: TopicTable,
     /// PUB keeps nothing for the application.
     is_pub: bool,
     matching: Vec<usize>,
@@ -54,6 +57,7 @@ impl FanOut {
     pub fn new(is_pub: bool) -> Self {
         Self {
             table: TopicTable::new(),
+            asked: TopicTable::new(),
             is_pub,
             matching: Vec::new(),
             inside_message: false,
@@ -103,12 +107,18 @@ impl FanOut {
         Ok(())
     }
 
-    /// A subscriber is about to be removed: topics that nobody else holds are reported.
-    pub fn remove(&mut self, slot: usize) {
-        let mut orphans = Vec::new();
-        self.table.remove_peer(slot as u32, |topic| orphans.push(topic.to_vec()));
+    /// A subscriber is about to be removed. Reported as taken back: in manual mode what it asked for, with
+    /// VERBOSE_UNSUBSCRIBE what it held, otherwise what nobody else holds (libzmq-surface §6.6).
+    pub fn remove(&mut self, options: &SocketOptions, slot: usize) {
+        let (peer, is_manual) = (slot as u32, options.xpub_manual);
+        let mut reported = Vec::new();
+        self.asked.remove_peer(peer, |topic, _| reported.extend(is_manual.then(|| topic.to_vec())));
+        self.table.remove_peer(peer, |topic, how| {
+            let is_news = how == Removed::Last || options.xpub_verbose_unsubscribe;
+            reported.extend((is_news && !is_manual).then(|| topic.to_vec()));
+        });
         if !self.is_pub {
-            for topic in orphans {
+            for topic in reported {
                 self.push_event(request_part(false, &topic), None, true);
             }
         }
@@ -172,24 +182,18 @@ impl FanOut {
 
     fn request(&mut self, scope: &mut Scope<'_>, slot: usize, subscribe: bool, topic: &[u8]) {
         let options = scope.options;
-        if options.xpub_manual {
-            if !self.is_pub {
-                self.push_event(request_part(subscribe, topic), Some(slot), true);
-            }
-            return;
-        }
+        let table = if options.xpub_manual { &mut self.asked } else { &mut self.table };
         let peer = slot as u32;
         let is_news = if subscribe {
-            if self.table.subscriptions_of(peer) >= options.max_subscriptions_per_peer as usize {
+            if table.subscriptions_of(peer) >= options.max_subscriptions_per_peer as usize {
                 self.offenders.push(slot);
                 return;
             }
-            self.table.subscribe(topic, peer) || options.xpub_verbose_subscribe
+            table.subscribe(topic, peer) || options.xpub_verbose_subscribe
         } else {
-            self.table.unsubscribe(topic, peer) != Removed::StillHeld
-                || options.xpub_verbose_unsubscribe
+            table.unsubscribe(topic, peer) != Removed::StillHeld || options.xpub_verbose_unsubscribe
         };
-        if is_news && !self.is_pub {
+        if (is_news || options.xpub_manual) && !self.is_pub {
             self.push_event(request_part(subscribe, topic), Some(slot), true);
         }
     }

@@ -186,7 +186,7 @@ impl Pattern {
             Pattern::Request(request) => request.remove(slot),
             Pattern::Reply(reply) => reply.remove(scope.pipes, slot),
             Pattern::Routing(routing) => routing.remove(scope, slot),
-            Pattern::FanOut(fan_out) => fan_out.remove(slot),
+            Pattern::FanOut(fan_out) => fan_out.remove(scope.options, slot),
             Pattern::Subscriber(subscriber) => subscriber.remove(slot),
         }
     }

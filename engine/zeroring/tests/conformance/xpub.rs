@@ -2,7 +2,7 @@
 
 use zeroring::{Message, OptionFault, Socket, Sub, XPub, XSub};
 
-use crate::support::{Env, assert_empty, assert_quiet, recv, recv_all, until};
+use crate::support::{Env, assert_empty, assert_quiet, recv, recv_all, text, until};
 
 cases! {
     all {
@@ -11,7 +11,8 @@ cases! {
         manual_mode_decides, manual_mode_is_needed_to_decide, the_last_value_goes_to_the_newcomer,
         an_xsub_subscribes_by_message, data_goes_upstream, an_xsub_filters_nothing,
         later_parts_can_be_data_only, an_xsub_remembers_for_later_peers,
-        verbose_unsubscriptions_go_upstream
+        verbose_unsubscriptions_go_upstream, verboser_tells_all_a_lost_peer_held,
+        manual_mode_tells_all_a_lost_peer_asked_for
     }
 }
 
@@ -239,4 +240,35 @@ fn verbose_unsubscriptions_go_upstream(env: &Env) {
         xsub.send(message).expect("a XSUB never waits");
         assert_eq!(recv(&xpub), &message[..]);
     }
+}
+
+fn verboser_tells_all_a_lost_peer_held(env: &Env) {
+    let (xpub, one, two) = two_subscribers(env);
+    xpub.set_xpub_verboser(true);
+    for (sub, topic) in [(&one, "A"), (&two, "A"), (&two, "B")] {
+        subscribe(sub, topic);
+        assert_eq!(text(&recv(&xpub)), format!("\u{1}{topic}"));
+    }
+    drop(two);
+    assert_eq!((recv(&xpub), recv(&xpub)), ("\0A".into(), "\0B".into()));
+    assert_eq!(xpub.topics_count(), 1);
+    assert_quiet(&xpub);
+}
+
+fn manual_mode_tells_all_a_lost_peer_asked_for(env: &Env) {
+    let (xpub, one, two) = two_subscribers(env);
+    xpub.set_xpub_manual(true);
+    subscribe(&one, "A");
+    assert_eq!(recv(&xpub), "\u{1}A");
+    for topic in ["A", "B", "C"] {
+        subscribe(&two, topic);
+        assert_eq!(text(&recv(&xpub)), format!("\u{1}{topic}"));
+    }
+    xpub.subscribe("own").expect("manual mode");
+    unsubscribe(&two, "C");
+    assert_eq!(recv(&xpub), "\0C");
+    drop(two);
+    assert_eq!((recv(&xpub), recv(&xpub)), ("\0A".into(), "\0B".into()));
+    assert_eq!(xpub.topics_count(), 0, "what it was given goes with it");
+    assert_quiet(&xpub);
 }

@@ -106,18 +106,23 @@ impl TopicTable {
         Removed::Last
     }
 
-    /// Takes back all subscriptions of `peer`; `on_orphan` gets, in byte order, the prefixes that
-    /// nobody holds any more. Costs time in proportion to what the peer held, not to the table.
-    pub fn remove_peer(&mut self, peer: u32, mut on_orphan: impl FnMut(&[u8])) {
+    /// Takes back all subscriptions of `peer`; `on_removed` gets them in byte order, and whether nobody
+    /// else holds the prefix. Costs time in proportion to what the peer held, not to the table.
+    pub fn remove_peer(&mut self, peer: u32, mut on_removed: impl FnMut(&[u8], Removed)) {
         let Some(slot) = self.slots.get(&peer).copied() else { return };
         let held = std::mem::take(&mut self.nodes_of[slot as usize]);
         let on_the_way = self.with_ancestors(&held);
         let mut orphans = Vec::new();
         let mut walk = self.tree.walk(|node| on_the_way.contains(&node));
         while let Some((node, prefix)) = walk.next() {
-            if held.contains(&node) && self.tree.value(node).len() == 1 {
-                on_orphan(prefix);
+            if !held.contains(&node) {
+                continue;
+            }
+            if self.tree.value(node).len() == 1 {
+                on_removed(prefix, Removed::Last);
                 orphans.push(node);
+            } else {
+                on_removed(prefix, Removed::StillHeld);
             }
         }
         for node in held {
