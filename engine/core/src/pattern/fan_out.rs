@@ -26,7 +26,7 @@ const EVENTS_MAX: usize = 65_536;
 pub struct FanOut {
     table: TopicTable,
     /// MANUAL: what the peers asked for, whatever the application made of it.
-    asked: TopicTable,
+    asked: Box<TopicTable>,
     /// PUB keeps nothing for the application.
     is_pub: bool,
     matching: Vec<usize>,
@@ -57,7 +57,7 @@ impl FanOut {
     pub fn new(is_pub: bool) -> Self {
         Self {
             table: TopicTable::new(),
-            asked: TopicTable::new(),
+            asked: Box::default(),
             is_pub,
             matching: Vec::new(),
             inside_message: false,
@@ -182,7 +182,7 @@ impl FanOut {
 
     fn request(&mut self, scope: &mut Scope<'_>, slot: usize, subscribe: bool, topic: &[u8]) {
         let options = scope.options;
-        let table = if options.xpub_manual { &mut self.asked } else { &mut self.table };
+        let table = if options.xpub_manual { &mut *self.asked } else { &mut self.table };
         let peer = slot as u32;
         let is_news = if subscribe {
             if table.subscriptions_of(peer) >= options.max_subscriptions_per_peer as usize {
