@@ -70,7 +70,7 @@ impl PeerSocket for ZeroringSocket {
     }
 
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        Ok(self.socket.send_bytes(message)?)
+        Ok(self.socket.send(message)?)
     }
 
     fn recv(&mut self, buffer: &mut [u8]) -> Result<usize> {

@@ -135,6 +135,13 @@ impl Message {
 /// A part about to be sent: a message, or bytes that only need to live for the call.
 ///
 /// Small parts are copied into the batch anyway; building a [`Message`] for them first would copy them twice.
+///
+/// ```
+/// use zeroring_base::{Message, PartRef};
+/// let message = Message::from("kept");
+/// assert_eq!(PartRef::from(&message).bytes(), b"kept");
+/// assert_eq!(PartRef::from(&b"lent"[..]).len(), 4);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PartRef<'a> {
     bytes: &'a [u8],
@@ -143,12 +150,20 @@ pub struct PartRef<'a> {
 
 impl PartRef<'_> {
     /// The body.
+    ///
+    /// ```
+    /// assert_eq!(zeroring_base::PartRef::from(&b"body"[..]).bytes(), b"body");
+    /// ```
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.bytes
     }
 
     /// The body as a counted slice; copies what is not shared yet.
+    ///
+    /// ```
+    /// assert_eq!(&zeroring_base::PartRef::from(&b"body"[..]).to_shared()[..], b"body");
+    /// ```
     pub fn to_shared(&self) -> Bytes {
         match self.message {
             Some(message) => message.to_shared(),
@@ -157,6 +172,10 @@ impl PartRef<'_> {
     }
 
     /// The part as a message of its own.
+    ///
+    /// ```
+    /// assert_eq!(zeroring_base::PartRef::from(&b"body"[..]).to_message(), "body");
+    /// ```
     pub fn to_message(&self) -> Message {
         match self.message {
             Some(message) => message.clone(),

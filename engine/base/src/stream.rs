@@ -424,6 +424,7 @@ impl StreamReader {
         let end = next.map_or(published, |next| next.base.min(published));
         self.offset = (self.position - first.base) as usize;
         self.available = (end - self.position) as usize;
+        first.bytes.prefetch_window(self.offset, self.available);
         self.available > 0
     }
 

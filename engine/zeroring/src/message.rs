@@ -2,17 +2,17 @@
 
 use std::ops::{Deref, DerefMut};
 
-pub use zeroring_base::Message;
+pub use zeroring_base::{Message, PartRef};
 
 /// What can be sent as one part: a [`Message`] or a reference to one, text, bytes.
 ///
-/// A reference to a `Message` is sent without touching its bytes; borrowed text and bytes are copied once; a `Vec` or
-/// `String` is taken over without a copy, unless it is small (up to 86 bytes).
+/// A reference to a `Message` is sent without touching its bytes; borrowed text and bytes are copied once, straight to
+/// where they are sent from; a `Vec` or `String` is taken over without a copy, unless it is small (up to 86 bytes).
 ///
 /// ```
 /// use zeroring::{IntoMessage, Message};
 /// fn length(part: impl IntoMessage) -> usize {
-///     part.with_message(|message| message.len())
+///     part.with_part(|part| part.len())
 /// }
 /// assert_eq!(length("four"), 4);
 /// assert_eq!(length(b"five!"), 5);
@@ -20,58 +20,68 @@ pub use zeroring_base::Message;
 /// assert_eq!(length(&Message::from("six...")), 6);
 /// ```
 pub trait IntoMessage {
-    /// Calls `f` with the part as a message.
-    fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R;
+    /// Calls `f` with the part.
+    fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R;
 }
 
 impl IntoMessage for &Message {
     #[inline]
-    fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R {
-        f(self)
+    fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R {
+        f(self.into())
     }
 }
 
 impl IntoMessage for Message {
     #[inline]
-    fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R {
-        f(&self)
+    fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R {
+        f((&self).into())
     }
 }
 
-/// Conversions that go through `Message::from`.
-macro_rules! into_message_by_from {
-    ($([$($generics:tt)*] $type:ty),* $(,)?) => {
+impl IntoMessage for &[u8] {
+    #[inline]
+    fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R {
+        f(self.into())
+    }
+}
+
+/// What is lent as something that can be sent.
+macro_rules! into_message_by_ref {
+    ($([$($generics:tt)*] $type:ty => $lend:expr),* $(,)?) => {
         $(
             impl<$($generics)*> IntoMessage for $type {
                 #[inline]
-                fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R {
-                    f(&Message::from(self))
+                fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R {
+                    let lend: fn(&Self) -> _ = $lend;
+                    lend(&self).with_part(f)
                 }
             }
         )*
     };
 }
 
-into_message_by_from! {
-    [] &str,
-    [] &[u8],
-    [const N: usize] &[u8; N],
-    [] String,
-    [] Vec<u8>,
-    [] zeroring_base::Bytes,
+into_message_by_ref! {
+    [] &str => |text| text.as_bytes(),
+    [] &String => |text| text.as_bytes(),
+    [] &Vec<u8> => |bytes| bytes.as_slice(),
+    [const N: usize] &[u8; N] => |bytes| bytes.as_slice(),
 }
 
-impl IntoMessage for &String {
-    fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R {
-        self.as_str().with_message(f)
-    }
+/// What becomes a message of its own, taken over without a copy if it is large.
+macro_rules! into_message_by_from {
+    ($($type:ty),* $(,)?) => {
+        $(
+            impl IntoMessage for $type {
+                #[inline]
+                fn with_part<R>(self, f: impl FnOnce(PartRef<'_>) -> R) -> R {
+                    f((&Message::from(self)).into())
+                }
+            }
+        )*
+    };
 }
 
-impl IntoMessage for &Vec<u8> {
-    fn with_message<R>(self, f: impl FnOnce(&Message) -> R) -> R {
-        self.as_slice().with_message(f)
-    }
-}
+into_message_by_from! { String, Vec<u8>, zeroring_base::Bytes }
 
 /// A message of several parts, in order. Behaves like a vector of [`Message`]s.
 ///

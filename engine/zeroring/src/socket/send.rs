@@ -35,30 +35,6 @@ impl<K: CanSend> Socket<K> {
         self.send_part(part, false, Timeout::Option)
     }
 
-    /// Sends bytes of the caller's that live only for the call: a small part is copied once, straight into the batch. Waits
-    /// as [`send`](Self::send) does.
-    ///
-    /// # Errors
-    /// As for [`send`](Self::send).
-    ///
-    /// ```
-    /// # use zeroring::{Context, Pull, Push};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let context = Context::new();
-    /// # let (push, pull) = (context.socket::<Push>()?, context.socket::<Pull>()?);
-    /// # pull.bind("inproc://send_bytes")?;
-    /// # push.connect("inproc://send_bytes")?;
-    /// let buffer = [7; 32];
-    /// push.send_bytes(&buffer[..16])?;
-    /// assert_eq!(pull.recv()?.len(), 16);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[inline]
-    pub fn send_bytes(&self, part: &[u8]) -> Result<(), SendError> {
-        self.core().send(part, false, Timeout::Option)
-    }
-
     /// Sends a part that others follow. Nothing leaves before the last part is sent.
     ///
     /// # Errors
@@ -136,7 +112,7 @@ impl<K: CanSend> Socket<K> {
         more: bool,
         timeout: Timeout,
     ) -> Result<(), SendError> {
-        part.with_message(|message| self.core().send(message, more, timeout))
+        part.with_part(|part| self.core().send(part, more, timeout))
     }
 
     /// Sends a message of several parts: all of them or, on an error at the first, none.
