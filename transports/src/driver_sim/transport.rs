@@ -68,6 +68,10 @@ impl Listener for SimListener {
         Err(Errno::OPNOTSUPP.into())
     }
 
+    fn stop(&self) {
+        self.net.lock().unlisten(self.id);
+    }
+
     fn handle(&self) -> Handle<'_> {
         Handle::Sim(self.id)
     }

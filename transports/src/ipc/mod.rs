@@ -17,7 +17,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
-    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, UCred, accept_with, listen, socket_with,
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, UCred, accept_with, listen,
+    socket_with,
 };
 use zeroring_core::endpoint::{EndpointError, IpcAddress};
 use zeroring_core::io::transport::{Connecting, Handle, Listener, Stream, StreamInfo, Transport};
@@ -160,6 +161,13 @@ impl Listener for IpcListener {
             peer_address: credentials_text(&peer),
         };
         Ok(Arc::new(FdStream::new(fd, info)))
+    }
+
+    fn stop(&self) {
+        if self.options.adopted_fd.is_none() {
+            // It listens, so nothing but a closed descriptor could make this fail.
+            let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+        }
     }
 
     fn handle(&self) -> Handle<'_> {

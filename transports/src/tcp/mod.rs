@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{Shutdown, SocketFlags, accept_with};
 use socket2::Socket;
 use zeroring_core::endpoint::{ConnectHost, TcpBindAddress, TcpConnectAddress};
 use zeroring_core::io::transport::{Connecting, Handle, Listener, Stream, StreamInfo, Transport};
@@ -117,6 +117,13 @@ impl Listener for TcpListener {
         }
         socket::tune_accepted(&socket, &self.options)?;
         into_stream(socket, &peer)
+    }
+
+    fn stop(&self) {
+        if self.options.adopted_fd.is_none() {
+            // It listens, so nothing but a closed descriptor could make this fail.
+            let _ = rustix::net::shutdown(&self.fd, Shutdown::Both);
+        }
     }
 
     fn handle(&self) -> Handle<'_> {

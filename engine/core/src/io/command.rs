@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::link::{Link, RxEnd};
 use super::transport::{Connecting, Listener, Transport};
@@ -18,6 +19,8 @@ pub struct ListenSpec {
     pub id: EndpointId,
     /// The bound listener.
     pub listener: Arc<dyn Listener>,
+    /// The socket stopped it: what accepting says from then on is no failure.
+    pub is_stopped: Arc<AtomicBool>,
     /// The socket that accepted connections belong to.
     pub socket: SocketHandle,
     /// The socket's options as they were at `bind`.

@@ -75,6 +75,10 @@ pub trait Listener: Send + Sync + 'static {
     /// Turns a descriptor that a driver accepted by itself into a stream, as [`accept`](Self::accept) would.
     fn adopt(&self, fd: OwnedFd) -> io::Result<Arc<dyn Stream>>;
 
+    /// Frees the address at once, from whatever thread and whoever still holds the listener: nobody can connect any more,
+    /// and somebody else can bind. An adopted descriptor only stops being served, since others may hold it too.
+    fn stop(&self);
+
     /// What a driver knows it by.
     fn handle(&self) -> Handle<'_>;
 

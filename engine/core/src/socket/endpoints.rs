@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroring_base::mailbox::Sender;
 use zeroring_zmtp::SocketType;
@@ -13,7 +14,7 @@ use crate::error::EndpointFault;
 use crate::io::command::{ConnectSpec, EndpointId, IoCommand, ListenSpec};
 use crate::io::event_loop::{conflates_incoming, conflates_outgoing};
 use crate::io::link::{Link, LinkRx, LinkTx};
-use crate::io::transport::Transport;
+use crate::io::transport::{Listener, Transport};
 use crate::monitor::{EventKind, MonitorEvent, event};
 use crate::options::SocketOptions;
 use crate::pipe::{Gather, PipeReader, PipeWriter, inproc_high_water_mark, one_way};
@@ -21,18 +22,20 @@ use crate::pipe::{Gather, PipeReader, PipeWriter, inproc_high_water_mark, one_wa
 const INPROC: &str = "inproc";
 
 /// What a socket is bound and connected to.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Endpoints {
     by_text: BTreeMap<String, Vec<Registered>>,
     last: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Registered {
     id: EndpointId,
     is_bind: bool,
     /// The thread that serves it; `None` for inproc.
     thread: Option<Sender<IoCommand>>,
+    /// A bound endpoint's listener and its mark of being stopped.
+    listener: Option<(Arc<dyn Listener>, Arc<AtomicBool>)>,
 }
 
 impl Endpoints {
@@ -76,13 +79,19 @@ impl SocketCore {
             ..event(EventKind::Listening, listener.handle().number() as u32)
         });
         let id = EndpointId(self.handle.next_link());
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let stopping = Some((listener.clone(), is_stopped.clone()));
         thread.send(IoCommand::Listen(Box::new(ListenSpec {
             id,
             listener,
+            is_stopped,
             socket: self.handle.clone(),
             options: Arc::new(self.options.clone()),
         })));
-        self.endpoints.add(&resolved, Registered { id, is_bind: true, thread: Some(thread) });
+        self.endpoints.add(
+            &resolved,
+            Registered { id, is_bind: true, thread: Some(thread), listener: stopping },
+        );
         Ok(resolved)
     }
 
@@ -118,7 +127,8 @@ impl SocketCore {
             options,
             link,
         })));
-        self.endpoints.add(text, Registered { id, is_bind: false, thread: Some(thread) });
+        self.endpoints
+            .add(text, Registered { id, is_bind: false, thread: Some(thread), listener: None });
         Ok(())
     }
 
@@ -218,6 +228,11 @@ impl SocketCore {
                 self.close_pipe(slot, false);
             }
         }
+        if let Some((listener, is_stopped)) = &registered.listener {
+            // Release pairs with the Acquire in `accept_failed`: who sees the listener stopped sees the mark.
+            is_stopped.store(true, Ordering::Release);
+            listener.stop(); // here, not on the I/O thread: the address is free when this returns
+        }
         if let Some(thread) = &registered.thread {
             thread.send(IoCommand::CloseEndpoint(registered.id, linger_ns));
         }
@@ -245,7 +260,7 @@ impl SocketCore {
         for pending in waiting {
             self.accept_pending(pending, id, &options);
         }
-        self.endpoints.add(text, Registered { id, is_bind: true, thread: None });
+        self.endpoints.add(text, Registered { id, is_bind: true, thread: None, listener: None });
         Ok(text.to_owned())
     }
 
@@ -317,7 +332,7 @@ impl SocketCore {
             new.reader.set_high_water_mark(to_us);
         }
         self.attach(new);
-        self.endpoints.add(text, Registered { id, is_bind: false, thread: None });
+        self.endpoints.add(text, Registered { id, is_bind: false, thread: None, listener: None });
     }
 
     /// Hands the binder its ends of the pipe.

@@ -49,7 +49,10 @@ impl Content {
 }
 
 fn body(sequence: usize, part: usize, size: usize) -> Vec<u8> {
-    format!("{sequence}:{part}:{size}:").into_bytes().into_iter().cycle().take(size).collect()
+    let seed = format!("{sequence}:{part}:{size}:").into_bytes();
+    let mut body = seed.repeat(size / seed.len() + 1);
+    body.truncate(size);
+    body
 }
 
 #[test]

@@ -31,22 +31,22 @@ macro_rules! pairings {
 
             #[test]
             fn tcp_epoll() {
-                run(Via::Tcp, DriverChoice::Epoll, |env| meet(env, &pairing(), &[Content::small()]));
+                run(Via::Tcp, DriverChoice::Epoll, |env| meet(env, &pairing(), false));
             }
 
             #[test]
             fn tcp_uring() {
-                run(Via::Tcp, DriverChoice::Uring, |env| meet(env, &pairing(), &BOTH));
+                run(Via::Tcp, DriverChoice::Uring, |env| meet(env, &pairing(), true));
             }
 
             #[test]
             fn ipc_epoll() {
-                run(Via::Ipc, DriverChoice::Epoll, |env| meet(env, &pairing(), &BOTH));
+                run(Via::Ipc, DriverChoice::Epoll, |env| meet(env, &pairing(), true));
             }
 
             #[test]
             fn ipc_uring() {
-                run(Via::Ipc, DriverChoice::Uring, |env| meet(env, &pairing(), &[Content::small()]));
+                run(Via::Ipc, DriverChoice::Uring, |env| meet(env, &pairing(), false));
             }
 
             #[test]
@@ -90,13 +90,13 @@ pairings! {
     xsub_xpub: Ours::new(Sink, XSub), "source --type XPUB", 1, "ab";
 }
 
-const BOTH: [Content; 2] = [Content::small(), Content::large()];
-
-fn meet(env: &Env, pairing: &Pairing, contents: &[Content]) {
-    for content in contents {
-        for we_bind in [true, false] {
-            meet_with(env, Libzmq::Bundled, pairing, *content, we_bind);
-        }
+/// Small content both ways round. Large content takes the peer a while: over tcp we bind, over ipc the peer does.
+fn meet(env: &Env, pairing: &Pairing, with_large: bool) {
+    for we_bind in [true, false] {
+        meet_with(env, Libzmq::Bundled, pairing, Content::small(), we_bind);
+    }
+    if with_large {
+        meet_with(env, Libzmq::Bundled, pairing, Content::large(), env.via == Via::Tcp);
     }
 }
 

@@ -118,7 +118,10 @@ impl Ours {
 fn send(socket: &AnySocket, message: Multipart) {
     until("the peer can be reached", || match socket.send_multipart_timeout(&message, DEADLINE) {
         Err(SendError::HostUnreachable) => None, // a ROUTER whose peer is not there yet
-        done => Some(done.expect("room")),
+        done => {
+            done.expect("room");
+            Some(())
+        }
     });
 }
 

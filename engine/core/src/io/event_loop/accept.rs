@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use zeroring_base::time::NS_PER_MS;
@@ -65,6 +66,10 @@ impl EventLoop {
     /// Reports a failed accept. True if the listener was paused.
     pub(super) fn accept_failed(&mut self, token: Token, error: &io::Error) -> bool {
         let Some(listening) = self.listening(token) else { return true };
+        if listening.spec.is_stopped.load(Ordering::Acquire) {
+            self.driver.pause_listener(token, true); // until the command to close it comes
+            return true;
+        }
         let errno = error.raw_os_error().unwrap_or(0);
         let exhausted = matches!(
             Errno::from_io_error(error),
