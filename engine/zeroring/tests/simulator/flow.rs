@@ -95,6 +95,8 @@ impl Flow {
             (options.send_hwm_messages, options.recv_hwm_messages) = (hwm, hwm);
             options.routing_id = name_of(id);
             options.router_mandatory = true;
+            // Who comes back before its old connection is known to be dead would be ignored.
+            options.router_handover = true;
         });
         match binds {
             true => drop(socket.bind(&self.endpoint).expect("a fresh endpoint")),
@@ -206,7 +208,13 @@ impl Flow {
     fn expect_all(&self, from: &[u32]) {
         for sender in &self.senders {
             let missing = self.ledger.missing(GROUP, sender.id, from[sender.id as usize]);
-            assert!(missing.is_empty(), "never arrived: {missing:?}");
+            let receivers: Vec<_> =
+                self.receivers.iter().map(|receiver| &receiver.socket).collect();
+            assert!(
+                missing.is_empty(),
+                "never arrived: {missing:?}\nsender {:#?}\nreceivers {receivers:#?}",
+                sender.socket
+            );
         }
     }
 

@@ -17,6 +17,8 @@ use zeroring_zmtp::SocketType;
 const MS: u64 = 1_000_000;
 /// Virtual time in which everything must have come to rest once nothing goes wrong any more.
 const REST_NS: u64 = 3_000 * MS;
+/// How long a closed socket may go on sending. Not for ever: its peer may be gone for good.
+const LINGER_MS: i32 = 200;
 /// Turns in a row, at one moment, after which the engine is running in a circle.
 const TURNS_MAX: u32 = 20_000;
 
@@ -92,12 +94,12 @@ impl World {
         self.nodes.len() - 1
     }
 
-    /// A socket on a node, with short reconnect intervals and no time limits of its own.
+    /// A socket on a node, with short reconnect intervals and a short linger.
     pub fn socket(&mut self, node: usize, kind: SocketType) -> SocketCore {
         let mut socket = self.nodes[node].context.socket(kind).expect("a socket");
         socket.update_options(|options| {
             options.reconnect_interval_ms = 2;
-            options.linger_ms = -1;
+            options.linger_ms = LINGER_MS;
         });
         socket
     }
@@ -220,6 +222,7 @@ impl World {
     /// All sockets are closed: soon nothing may be left of them. Returns the digest of the run.
     pub fn finish(mut self) -> u64 {
         self.rest(|_| false);
+        self.advance(LINGER_MS as u64 * MS);
         for node in &self.nodes {
             let stats = node.context.stats();
             assert_eq!((stats.sockets, stats.links), (0, 0), "left over on {}", node.name);
