@@ -14,12 +14,15 @@
 //! | `world` | nodes, time, faults, the trace |
 //! | `parcel` | messages that can be checked whoever holds them |
 //! | `ledger` | what was sent, and what may be received |
+//! | `found` | what schedules once found |
 //! | `flow`, `echo`, `publish`, `stuck` | the schedules: one-way, questions and answers, topics, a reader that stops |
 
 #[path = "simulator/echo.rs"]
 mod echo;
 #[path = "simulator/flow.rs"]
 mod flow;
+#[path = "simulator/found.rs"]
+mod found;
 #[path = "simulator/ledger.rs"]
 mod ledger;
 #[path = "simulator/parcel.rs"]

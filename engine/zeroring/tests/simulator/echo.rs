@@ -211,7 +211,14 @@ impl Echo {
 
     fn expect_answers(&self) {
         for client in &self.clients {
-            assert!(client.open.is_empty(), "{} has no answer to {:?}", client.id, client.open);
+            let servers: Vec<_> = self.servers.iter().map(|server| &server.socket).collect();
+            assert!(
+                client.open.is_empty(),
+                "{} has no answer to {:?}\nclient {:#?}\nservers {servers:#?}",
+                client.id,
+                client.open,
+                client.socket
+            );
         }
     }
 

@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use crossbeam_channel::Receiver;
 use zeroring_base::rng::Rng;
 use zeroring_base::time::{Clock, VirtualClock};
 use zeroring_base::wake::{NoSleep, OsWake};
 use zeroring_core::context::{Context, ContextConfig, DriverSeed, Runtime, ThreadSetup};
 use zeroring_core::error::RecvError;
 use zeroring_core::io::driver::Driver;
+use zeroring_core::monitor::MonitorEvent;
 use zeroring_core::options::{ContextOptions, DriverChoice};
 use zeroring_core::socket::{SocketCore, Timeout};
 use zeroring_transports::driver_sim::{Faults, Kill, SimDriver, SimNet};
@@ -29,6 +31,8 @@ pub struct World {
     clock: VirtualClock,
     nodes: Vec<Node>,
     cuts: Vec<(String, String)>,
+    /// What the sockets' monitors tell, for the trace.
+    monitors: Vec<(String, Receiver<MonitorEvent>)>,
     /// Connections may be killed in this run; otherwise nothing at all may be lost.
     pub is_deadly: bool,
     digest: u64,
@@ -52,6 +56,7 @@ impl World {
             clock,
             nodes: Vec::new(),
             cuts: Vec::new(),
+            monitors: Vec::new(),
             is_deadly,
             digest: 0xcbf2_9ce4_8422_2325,
             prints,
@@ -101,6 +106,8 @@ impl World {
             options.reconnect_interval_ms = 2;
             options.linger_ms = LINGER_MS;
         });
+        let label = format!("n{node} {kind:?}");
+        self.monitors.push((label, socket.monitor(u32::MAX)));
         socket
     }
 
@@ -121,11 +128,24 @@ impl World {
         deadlines.chain(self.net.next_event_ns()).min()
     }
 
+    fn log_events(&mut self) {
+        let mut events = Vec::new();
+        for (label, monitor) in &self.monitors {
+            events.extend(
+                monitor
+                    .try_iter()
+                    .map(|event| format!("{label} {:?} {}", event.kind, event.detail)),
+            );
+        }
+        events.into_iter().for_each(|event| self.log(|| event));
+    }
+
     /// Lets everything happen that happens within `span_ns`.
     pub fn advance(&mut self, span_ns: u64) {
         let end_ns = self.clock.now_ns() + span_ns;
         loop {
             self.turn_until_idle();
+            self.log_events();
             match self.next_ns() {
                 Some(next_ns) if next_ns <= end_ns => self.clock.advance_to(next_ns),
                 _ => return self.clock.advance_to(end_ns),

@@ -147,11 +147,7 @@ impl EventLoop {
                 });
                 let (socket, options) = (spec.socket.clone(), spec.options.clone());
                 let link = spec.link.clone();
-                let token =
-                    self.begin_connection(Origin::Connector(id), stream, socket, options, link);
-                if let (Some(token), Some(connector)) = (token, self.connectors.get_mut(&id)) {
-                    connector.phase = Phase::Streaming(token);
-                }
+                self.begin_connection(Origin::Connector(id), stream, socket, options, link);
             }
         }
     }
@@ -211,6 +207,13 @@ impl EventLoop {
             .is_some_and(|c| c.attempt == attempt && matches!(c.phase, Phase::Waiting));
         if waits {
             self.start_attempt(id);
+        }
+    }
+
+    /// A connector's stream is being served.
+    pub(super) fn connector_has_stream(&mut self, id: EndpointId, token: Token) {
+        if let Some(connector) = self.connectors.get_mut(&id) {
+            connector.phase = Phase::Streaming(token);
         }
     }
 

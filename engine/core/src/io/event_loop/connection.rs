@@ -101,7 +101,7 @@ pub(super) enum End {
 }
 
 impl EventLoop {
-    /// Serves a new stream. Returns its token, or `None` if it could not even begin.
+    /// Serves a new stream.
     pub(super) fn begin_connection(
         &mut self,
         origin: Origin,
@@ -109,12 +109,11 @@ impl EventLoop {
         socket: SocketHandle,
         options: Arc<SocketOptions>,
         link: Option<Arc<Link>>,
-    ) -> Option<Token> {
+    ) {
         let token = self.new_token();
         if let Err(error) = self.driver.add_stream(token, &stream, true) {
             tracing::error!(%error, "the driver cannot watch a new connection");
-            self.stream_lost(origin, false, &error.to_string());
-            return None;
+            return self.stream_lost(origin, false, &error.to_string());
         }
         let is_raw = socket.kind() == SocketType::Stream || options.router_raw;
         let handshake = match handshake_for(&socket, &options, is_raw) {
@@ -122,8 +121,7 @@ impl EventLoop {
             Err(error) => {
                 tracing::error!(%error, "an option cannot be put on the wire");
                 self.driver.deregister(token);
-                self.stream_lost(origin, true, &error);
-                return None;
+                return self.stream_lost(origin, true, &error);
             }
         };
         let phase = Phase::Handshake { handshake: Box::new(handshake), unsent: Vec::new(), link };
@@ -131,9 +129,11 @@ impl EventLoop {
         let connection =
             Connection { origin, stream, socket, options, phase, reads: true, is_pausing: false };
         self.insert(token, Object::Connection(Box::new(connection)));
+        if let Origin::Connector(id) = origin {
+            self.connector_has_stream(id, token); // before the first write, which may be its end
+        }
         if is_raw {
-            self.established(token, raw_established());
-            return Some(token);
+            return self.established(token, raw_established());
         }
         if interval_ms > 0 {
             let deadline_ns = self.clock.now_ns() + u64::from(interval_ms) * NS_PER_MS;
@@ -145,7 +145,6 @@ impl EventLoop {
             handshake.start();
         }
         self.send_handshake_output(token);
-        Some(token)
     }
 
     // ---- Events -------------------------------------------------------------------------------------------------
