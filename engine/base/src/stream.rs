@@ -282,10 +282,11 @@ impl StreamWriter {
         if hwm == 0 {
             return u64::MAX;
         }
-        if self.messages_written - self.consumed_seen >= hwm {
+        if self.messages_written.saturating_sub(self.consumed_seen) >= hwm {
             self.refresh_credit();
         }
-        hwm.saturating_sub(self.messages_written - self.consumed_seen)
+        // Saturating: a reader that counts more than was committed gives credit, and must not wedge its writer.
+        hwm.saturating_sub(self.messages_written.saturating_sub(self.consumed_seen))
     }
 
     #[cold]
@@ -324,7 +325,7 @@ impl StreamWriter {
 
     /// Messages committed that the reader has not acknowledged yet.
     pub fn unacked_messages(&self) -> u64 {
-        self.messages_written - self.shared.consumed.load(Ordering::Relaxed)
+        self.messages_written.saturating_sub(self.shared.consumed.load(Ordering::Relaxed))
     }
 
     /// Messages committed since the stream began.
@@ -680,6 +681,19 @@ mod tests {
         assert_eq!(w.credit(), 0);
         assert!(r.count_read(1), "the writer waits and must be told");
         assert_eq!(w.credit(), 3);
+    }
+
+    #[test]
+    fn a_reader_that_counts_too_much_does_not_wedge_its_writer() {
+        let mut pool = SlabPool::new(64);
+        let (mut w, mut r) = stream(2);
+        for _ in 0..5 {
+            w.append_copy(&mut pool, b"", b"m").expect("memory");
+            let _ = w.commit(1);
+            assert_eq!(text(&mut r), b"m");
+            let _ = r.count_read(2);
+            assert_eq!((w.credit() > 0, w.unacked_messages()), (true, 0));
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@
 #[path = "conformance/support.rs"]
 mod support;
 
+#[path = "conformance/departures.rs"]
+mod departures;
 #[path = "conformance/endpoints.rs"]
 mod endpoints;
 #[path = "conformance/event_fd.rs"]
@@ -50,5 +52,7 @@ mod request;
 mod routing;
 #[path = "conformance/stream.rs"]
 mod stream;
+#[path = "conformance/subscriptions.rs"]
+mod subscriptions;
 #[path = "conformance/xpub.rs"]
 mod xpub;

@@ -18,6 +18,8 @@ pub struct FairQueue {
     current: usize,
     /// The message of the current pipe is not read to its end.
     inside_message: bool,
+    /// The current pipe leaves when its message is read.
+    leaves_after_message: bool,
 }
 
 impl FairQueue {
@@ -28,13 +30,31 @@ impl FairQueue {
         }
     }
 
-    /// A pipe is gone.
-    pub fn remove(&mut self, slot: usize) {
-        let Some(index) = self.active.iter().position(|active| *active == slot) else { return };
-        if index == self.current {
+    /// A pipe is gone. True if that cuts off the message being read.
+    pub fn remove(&mut self, slot: usize) -> bool {
+        let is_cut = self.reading() == Some(slot);
+        if is_cut {
             self.inside_message = false;
+            self.leaves_after_message = false;
         }
-        self.deactivate(index);
+        if let Some(index) = self.active.iter().position(|active| *active == slot) {
+            self.deactivate(index);
+        }
+        is_cut
+    }
+
+    /// A pipe is to go; the message being read from it is read to its end before.
+    pub fn retire(&mut self, slot: usize) {
+        if self.reading() == Some(slot) {
+            self.leaves_after_message = true;
+        } else {
+            self.remove(slot);
+        }
+    }
+
+    /// The pipe whose multipart message is not read to its end.
+    pub fn reading(&self) -> Option<usize> {
+        self.active.get(self.current).copied().filter(|_| self.inside_message)
     }
 
     fn deactivate(&mut self, index: usize) {
@@ -61,6 +81,9 @@ impl FairQueue {
                 self.inside_message = part.more();
                 if !self.inside_message {
                     self.next();
+                    if std::mem::take(&mut self.leaves_after_message) {
+                        self.remove(slot);
+                    }
                 }
                 return Some(slot);
             }
@@ -101,10 +124,5 @@ impl FairQueue {
         self.active.retain(|slot| pipes.get(*slot).is_some_and(super::Pipe::has_more));
         self.current = 0;
         !self.active.is_empty()
-    }
-
-    /// True in the middle of a multipart message.
-    pub fn is_inside_message(&self) -> bool {
-        self.inside_message
     }
 }

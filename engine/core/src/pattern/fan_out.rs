@@ -15,10 +15,12 @@ use super::topic::{Removed, TopicTable};
 use super::{NO_SLOT, Refused, Scope};
 use crate::options::SocketOptions;
 use crate::pipe::Part;
+use crate::socket::PipeId;
 
 /// With more matching peers than this the I/O threads write, side by side, instead of the application one by one.
 const INLINE_WRITES_MAX: usize = 4;
-/// Upstream events an XPUB keeps for its application; beyond them its peers' requests wait in their pipes.
+/// Upstream events an XPUB keeps for its application. Beyond them requests are served and not told, data is dropped; in
+/// manual mode, where the application decides, its peers' requests wait in their pipes.
 const EVENTS_MAX: usize = 65_536;
 
 /// PUB and XPUB.
@@ -33,10 +35,12 @@ pub struct FanOut {
     inside_message: bool,
     slab: Option<SlabWriter>,
     events: VecDeque<UpstreamEvent>,
-    /// Peers with something to read that could not be kept yet.
+    /// Events that found no place.
+    lost_events: u64,
+    /// Peers that sent more while they were being read: they are read on at the next call.
     unread: Vec<usize>,
-    /// Peers whose present upstream message began with data.
-    inside_data: Vec<usize>,
+    /// MANUAL: peers whose requests wait until the application receives.
+    stalled: Vec<usize>,
     /// MANUAL: the peer of the last request the application received.
     last_requester: Option<usize>,
     /// MANUAL_LAST_VALUE: the next message goes to that peer only.
@@ -48,8 +52,18 @@ pub struct FanOut {
 #[derive(Debug)]
 struct UpstreamEvent {
     part: Message,
-    slot: Option<usize>,
+    /// Who sent it. A slot may be another peer's by the time the application receives, a name may not.
+    from: Option<(usize, PipeId)>,
     is_request: bool,
+}
+
+/// The upstream message being read from a peer.
+#[derive(Default)]
+struct Upstream {
+    is_inside: bool,
+    began_with_data: bool,
+    /// There was no place for its first part of data.
+    is_dropped: bool,
 }
 
 impl FanOut {
@@ -63,8 +77,9 @@ impl FanOut {
             inside_message: false,
             slab: None,
             events: VecDeque::new(),
+            lost_events: 0,
             unread: Vec::new(),
-            inside_data: Vec::new(),
+            stalled: Vec::new(),
             last_requester: None,
             only_last: false,
             offenders: Vec::new(),
@@ -84,6 +99,11 @@ impl FanOut {
     /// Peers that broke a limit since last time; the socket closes their pipes.
     pub fn take_offenders(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.offenders)
+    }
+
+    /// Peers that are to be read on at the next call.
+    pub fn take_unread(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.unread)
     }
 
     /// A subscriber came.
@@ -122,9 +142,10 @@ impl FanOut {
                 self.push_event(request_part(false, &topic), None, true);
             }
         }
-        self.matching.retain(|other| *other != slot);
-        self.unread.retain(|other| *other != slot);
-        self.inside_data.retain(|other| *other != slot);
+        for slots in [&mut self.matching, &mut self.unread, &mut self.stalled, &mut self.offenders]
+        {
+            slots.retain(|other| *other != slot);
+        }
         if self.last_requester == Some(slot) {
             self.last_requester = None;
         }
@@ -132,51 +153,93 @@ impl FanOut {
 
     // ---- Upstream -----------------------------------------------------------------------------------------------
 
-    /// A peer sent something.
+    /// A peer sent something. Reads what is there now and no more, however fast it goes on.
     pub fn readable(&mut self, scope: &mut Scope<'_>, slot: usize) {
+        let Some(end) = scope.pipes.get(slot).map(super::Pipe::received_bytes) else { return };
+        let mut message = Upstream::default();
         loop {
-            if self.events.len() >= EVENTS_MAX {
-                if !self.unread.contains(&slot) {
-                    self.unread.push(slot);
-                }
-                return;
+            if self.offenders.contains(&slot) {
+                return; // the socket is about to close it
+            }
+            if !message.is_inside && scope.options.xpub_manual && self.is_full() {
+                return self.stall(scope, slot);
             }
             let Some(pipe) = scope.pipes.get_mut(slot) else { return };
-            match pipe.read_any() {
+            let part = if pipe.read_bytes() < end { pipe.read_any() } else { None };
+            match part {
                 Some(Part::Command(body)) => match Command::parse(&body) {
                     Ok(Command::Subscribe(topic)) => self.request(scope, slot, true, topic),
                     Ok(Command::Cancel(topic)) => self.request(scope, slot, false, topic),
                     _ => {}
                 },
-                Some(Part::Message(part)) => self.upstream_part(scope, slot, part),
-                None if pipe.is_readable_or_waits() => {}
-                None => return,
+                Some(Part::Message(part)) => self.upstream_part(scope, slot, part, &mut message),
+                None => break,
             }
+        }
+        if let Some(pipe) = scope.pipes.get_mut(slot)
+            && pipe.is_readable_or_waits()
+            && !self.unread.contains(&slot)
+        {
+            self.unread.push(slot);
+        }
+    }
+
+    /// Leaves a peer's requests in its pipe. Those of a peer that is gone are void.
+    fn stall(&mut self, scope: &mut Scope<'_>, slot: usize) {
+        if scope.pipes.get(slot).is_some_and(|pipe| pipe.is_gone) {
+            scope.pipes.discard_received(slot);
+        } else if !self.stalled.contains(&slot) {
+            self.stalled.push(slot);
+        }
+    }
+
+    /// Reads on where more came than was read.
+    fn read_on(&mut self, scope: &mut Scope<'_>) {
+        for slot in self.take_unread() {
+            self.readable(scope, slot);
         }
     }
 
     /// Parts that start with 1 or 0 are requests too; anything else is the user's. With ONLY_FIRST_SUBSCRIBE that holds
     /// unless the message began with data.
-    fn upstream_part(&mut self, scope: &mut Scope<'_>, slot: usize, part: Message) {
-        let is_request = matches!(part.first(), Some(0 | 1));
-        let began_with_data = self.inside_data.contains(&slot);
-        if !began_with_data && !is_request && part.more() {
-            self.inside_data.push(slot);
+    fn upstream_part(
+        &mut self,
+        scope: &mut Scope<'_>,
+        slot: usize,
+        part: Message,
+        message: &mut Upstream,
+    ) {
+        let is_only_data = message.began_with_data && scope.options.only_first_subscribe;
+        message.is_inside = part.more();
+        match part.as_bytes().split_first() {
+            Some((1, topic)) if !is_only_data => self.request(scope, slot, true, topic),
+            Some((0, topic)) if !is_only_data => self.request(scope, slot, false, topic),
+            _ => self.upstream_data(scope, slot, part, message),
         }
-        if !part.more() {
-            self.inside_data.retain(|other| *other != slot);
+        if !message.is_inside {
+            *message = Upstream::default();
         }
-        if began_with_data && scope.options.only_first_subscribe {
-            if !self.is_pub {
-                self.push_event(part, Some(slot), false);
-            }
+    }
+
+    /// Data is for the application of an XPUB; messages that find no place are dropped whole.
+    fn upstream_data(
+        &mut self,
+        scope: &Scope<'_>,
+        slot: usize,
+        part: Message,
+        message: &mut Upstream,
+    ) {
+        if self.is_pub {
+            message.began_with_data = true;
             return;
         }
-        match part.as_bytes().split_first() {
-            Some((1, topic)) => self.request(scope, slot, true, topic),
-            Some((0, topic)) => self.request(scope, slot, false, topic),
-            _ if self.is_pub => {}
-            _ => self.push_event(part, Some(slot), false),
+        if !std::mem::replace(&mut message.began_with_data, true) && self.is_full() {
+            message.is_dropped = true;
+            self.count_lost();
+        }
+        if !message.is_dropped {
+            let from = name_of(scope, slot);
+            self.events.push_back(UpstreamEvent { part, from, is_request: false });
         }
     }
 
@@ -185,21 +248,42 @@ impl FanOut {
         let table = if options.xpub_manual { &mut *self.asked } else { &mut self.table };
         let peer = slot as u32;
         let is_news = if subscribe {
-            if table.subscriptions_of(peer) >= options.max_subscriptions_per_peer as usize {
+            let is_first = table.subscribe(topic, peer);
+            if table.subscriptions_of(peer) > options.max_subscriptions_per_peer as usize {
+                table.unsubscribe(topic, peer);
                 self.offenders.push(slot);
                 return;
             }
-            table.subscribe(topic, peer) || options.xpub_verbose_subscribe
+            is_first || options.xpub_verbose_subscribe
         } else {
             table.unsubscribe(topic, peer) != Removed::StillHeld || options.xpub_verbose_unsubscribe
         };
         if (is_news || options.xpub_manual) && !self.is_pub {
-            self.push_event(request_part(subscribe, topic), Some(slot), true);
+            self.push_event(request_part(subscribe, topic), name_of(scope, slot), true);
         }
     }
 
-    fn push_event(&mut self, part: Message, slot: Option<usize>, is_request: bool) {
-        self.events.push_back(UpstreamEvent { part, slot, is_request });
+    fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS_MAX
+    }
+
+    /// Keeps an event for the application, if there is a place.
+    fn push_event(&mut self, part: Message, from: Option<(usize, PipeId)>, is_request: bool) {
+        if self.is_full() {
+            return self.count_lost();
+        }
+        self.events.push_back(UpstreamEvent { part, from, is_request });
+    }
+
+    #[cold]
+    fn count_lost(&mut self) {
+        self.lost_events += 1;
+        if self.lost_events.is_power_of_two() {
+            tracing::warn!(
+                lost = self.lost_events,
+                "an XPUB's application does not receive: subscriptions are served and not told any more"
+            );
+        }
     }
 
     /// XPUB: the next request or upstream part.
@@ -207,21 +291,32 @@ impl FanOut {
         if self.is_pub {
             return Err(Refused::NotSupported);
         }
+        self.read_on(scope);
         let event = self.events.pop_front().ok_or(Refused::WouldBlock)?;
+        let is_still_there =
+            |(slot, id): &(usize, PipeId)| scope.pipes.get(*slot).is_some_and(|p| p.id == *id);
+        let slot = event.from.filter(is_still_there).map(|(slot, _)| slot);
         if event.is_request && scope.options.xpub_manual {
-            self.last_requester = event.slot;
+            self.last_requester = slot;
             self.only_last = scope.options.xpub_manual_last_value;
         }
-        for slot in std::mem::take(&mut self.unread) {
-            self.readable(scope, slot);
+        for stalled in std::mem::take(&mut self.stalled) {
+            self.readable(scope, stalled);
         }
         *part = event.part;
-        Ok(event.slot.unwrap_or(NO_SLOT))
+        Ok(slot.unwrap_or(NO_SLOT))
     }
 
     /// True if an event waits for the application.
-    pub fn is_readable(&self) -> bool {
+    pub fn is_readable(&mut self, scope: &mut Scope<'_>) -> bool {
+        self.read_on(scope);
         !self.events.is_empty()
+    }
+
+    /// True if an event waits, or there is something to be read on that may bring one.
+    pub fn holds_something(&self) -> bool {
+        let is_empty = self.events.is_empty() && self.unread.is_empty();
+        !is_empty && !self.is_pub
     }
 
     /// MANUAL: what the application decides about the last request.
@@ -342,9 +437,16 @@ impl FanOut {
     }
 }
 
+fn name_of(scope: &Scope<'_>, slot: usize) -> Option<(usize, PipeId)> {
+    scope.pipes.get(slot).map(|pipe| (slot, pipe.id))
+}
+
 fn request_part(subscribe: bool, topic: &[u8]) -> Message {
     let mut part = Vec::with_capacity(1 + topic.len());
     part.push(u8::from(subscribe));
     part.extend_from_slice(topic);
     Message::from(part)
 }
+
+#[cfg(test)]
+mod tests;

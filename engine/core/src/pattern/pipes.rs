@@ -36,6 +36,10 @@ pub struct Pipe {
     pub survives_reconnect: bool,
     /// The other end is closed; the pipe goes when everything it sent was read.
     pub is_gone: bool,
+    /// Its peer's name was taken: nothing it sends is delivered.
+    pub is_ignored: bool,
+    /// A newcomer has its name: the pipe goes when the message being read from it is read to the end.
+    pub is_replaced: bool,
     /// inproc: the peer's high-water marks (sending, receiving).
     pub peer_marks: Option<(u32, u32)>,
     writer: PipeWriter,
@@ -73,6 +77,8 @@ impl Pipe {
             peer_marks: new.peer_marks,
             survives_reconnect: new.survives_reconnect,
             is_gone: false,
+            is_ignored: false,
+            is_replaced: false,
             writer: new.writer,
             reader: new.reader,
             flush: FlushState::default(),
@@ -92,16 +98,33 @@ impl Pipe {
         true
     }
 
-    /// The next frame, commands included (publishers). Each counts against the credit.
+    /// The next message part or subscription (publishers). Subscriptions count against the credit like messages.
     pub fn read_any(&mut self) -> Option<Part> {
-        let (part, mut tell) = self.reader.next_part()?;
-        if matches!(part, Part::Command(_)) {
-            tell |= self.reader.count_command();
-        }
+        let (part, tell) = self.reader.next_part()?;
         if tell {
             self.return_credit();
         }
         Some(part)
+    }
+
+    /// Throws away what was received so far, for a pipe that nobody reads. True if more came meanwhile; otherwise the
+    /// other side will tell.
+    pub fn discard_received(&mut self) -> bool {
+        let end = self.received_bytes();
+        let mut discarded = Message::new();
+        while self.read_bytes() < end && self.read(&mut discarded) {}
+        self.is_readable_or_waits()
+    }
+
+    /// Where that which was received so far ends, to be compared with [`read_bytes`](Self::read_bytes): a message
+    /// boundary.
+    pub fn received_bytes(&self) -> u64 {
+        self.reader.published_bytes()
+    }
+
+    /// How far reading has come.
+    pub fn read_bytes(&self) -> u64 {
+        self.reader.read_bytes()
     }
 
     #[cold]
@@ -175,12 +198,16 @@ impl Pipe {
         self.writer.is_conflating()
     }
 
-    /// Sends a command.
+    /// Sends a command, if there is room.
     pub fn send_command(&mut self, pool: &mut SlabPool, body: &[u8], clock: &Clock) {
         // A command that does not fit is lost, as in libzmq; the whole set is sent again on reconnect.
-        if !self.has_room() {
-            return;
+        if self.has_room() {
+            self.send_command_anyway(pool, body, clock);
         }
+    }
+
+    /// Sends a command beyond the high-water mark if need be.
+    pub fn send_command_anyway(&mut self, pool: &mut SlabPool, body: &[u8], clock: &Clock) {
         if self.writer.put_command(pool, body).is_ok() {
             self.commit(clock, true);
         }
@@ -292,6 +319,14 @@ impl Pipe {
         };
         self.writer.set_high_water_mark(send);
         self.reader.set_high_water_mark(recv);
+        // Readers acknowledge in steps of the mark. What a larger mark left unacknowledged may be more than a smaller one
+        // allows to be: nothing would be sent, nothing read, and so nothing acknowledged any more.
+        if let PipePeer::Link(link) = &self.peer {
+            link.tx().acknowledge(); // the writer is this thread: nobody needs to be told
+        }
+        if self.reader.acknowledge() {
+            self.return_credit();
+        }
     }
 }
 
@@ -301,6 +336,10 @@ pub struct Pipes {
     slots: Vec<Option<Pipe>>,
     free: Vec<usize>,
     by_id: HashMap<PipeId, usize>,
+    /// Pipes that go as soon as they are read far enough. May name some that went already.
+    ending: Vec<PipeId>,
+    /// Pipes that are to be read on at the next call.
+    unread: Vec<PipeId>,
 }
 
 impl Pipes {
@@ -321,6 +360,37 @@ impl Pipes {
         self.by_id.remove(&pipe.id);
         self.free.push(slot);
         Some(pipe)
+    }
+
+    /// Throws away what was received for a pipe that nobody reads; if it goes on, so do we, at the next call.
+    pub fn discard_received(&mut self, slot: usize) {
+        if let Some(pipe) = self.get_mut(slot)
+            && pipe.discard_received()
+        {
+            let id = pipe.id;
+            self.unread.push(id);
+        }
+    }
+
+    /// Takes the names of the pipes that are to be read on at the next call.
+    pub fn take_unread(&mut self) -> Vec<PipeId> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// A pipe is to go as soon as it is read far enough.
+    pub fn ends(&mut self, id: PipeId) {
+        self.ending.push(id);
+    }
+
+    /// True if some pipe is to go.
+    #[inline]
+    pub fn has_ending(&self) -> bool {
+        !self.ending.is_empty()
+    }
+
+    /// Takes the names of the pipes that are to go.
+    pub fn take_ending(&mut self) -> Vec<PipeId> {
+        std::mem::take(&mut self.ending)
     }
 
     /// The slot of a named pipe.

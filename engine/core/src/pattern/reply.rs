@@ -57,14 +57,22 @@ impl Reply {
         if named != Named::Ignored {
             self.fair.activate(slot);
         }
+        if let Named::TookFrom(other) = named {
+            self.fair.retire(other);
+        }
         named
     }
 
     /// A pipe has something to read; ignored ones stay invisible.
-    pub fn readable(&mut self, pipes: &Pipes, slot: usize) {
-        if pipes.get(slot).is_some_and(|p| self.names.slot_of(&p.routing_id) == Some(slot)) {
+    pub fn readable(&mut self, pipes: &mut Pipes, slot: usize) {
+        if self.names.is_served(pipes, slot) {
             self.fair.activate(slot);
         }
+    }
+
+    /// The pipe whose request is not read to its end.
+    pub fn reading(&self) -> Option<usize> {
+        self.fair.reading()
     }
 
     /// A pipe is about to be removed.

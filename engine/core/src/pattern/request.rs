@@ -61,12 +61,23 @@ impl Request {
     /// A pipe is about to be removed.
     pub fn remove(&mut self, slot: usize) {
         self.balancer.remove(slot);
-        self.fair.remove(slot);
-        if self.asked == Some(slot) {
-            self.asked = None;
+        if self.fair.remove(slot) {
+            self.skipping = false;
             if self.state == State::Receiving {
                 self.state = State::Waiting;
             }
+        }
+        if self.asked == Some(slot) {
+            self.asked = None;
+        }
+    }
+
+    /// True if whatever a pipe still holds will be skipped: it came unasked, or another peer was asked meanwhile.
+    pub fn ignores(&self, slot: usize) -> bool {
+        match self.state {
+            State::Ready | State::Sending => true,
+            State::Waiting => self.asked.is_some_and(|asked| asked != slot),
+            State::Receiving => self.fair.reading() != Some(slot),
         }
     }
 

@@ -21,7 +21,7 @@ pub enum Named {
     Yes,
     /// Its name is taken: it stays connected and is ignored.
     Ignored,
-    /// It took the name from the pipe in this slot, which is to be closed.
+    /// It took the name from the pipe in this slot, which is to be closed when the message being read from it is read.
     TookFrom(usize),
 }
 
@@ -58,7 +58,10 @@ impl Identities {
         }
         let id = if announced.is_empty() { self.generate() } else { announced.to_vec() };
         match self.by_id.get(&id).copied() {
-            Some(other) if other != slot && !handover => Named::Ignored,
+            Some(other) if other != slot && !handover => {
+                pipe.is_ignored = true;
+                Named::Ignored
+            }
             Some(other) if other != slot => {
                 pipe.routing_id.clone_from(&id);
                 self.by_id.insert(id, slot);
@@ -83,6 +86,16 @@ impl Identities {
         id
     }
 
+    /// True if what the pipe in `slot` brings is for the application. What an ignored one brings is thrown away.
+    pub fn is_served(&self, pipes: &mut Pipes, slot: usize) -> bool {
+        let Some(pipe) = pipes.get(slot) else { return false };
+        let is_served = self.slot_of(&pipe.routing_id) == Some(slot);
+        if pipe.is_ignored {
+            pipes.discard_received(slot);
+        }
+        is_served
+    }
+
     /// A peer is gone.
     pub fn forget(&mut self, id: &[u8], slot: usize) {
         if self.by_id.get(id) == Some(&slot) {
@@ -100,9 +113,27 @@ pub struct Routing {
     /// The part that follows an id part already given to the application.
     waiting: Option<(Message, usize)>,
     /// `[id, ""]` events of a raw socket.
-    notifications: VecDeque<Vec<u8>>,
+    notices: VecDeque<Notice>,
     inside_received: bool,
     outgoing: Outgoing,
+}
+
+/// A raw connection came or went.
+#[derive(Debug)]
+struct Notice {
+    id: Vec<u8>,
+    /// The pipe, and how far it has to be read first: what a connection brought is told before its end.
+    after: Option<(usize, u64)>,
+}
+
+impl Notice {
+    fn after_of(&self, slot: usize) -> Option<(usize, u64)> {
+        self.after.filter(|(own, _)| *own == slot)
+    }
+
+    fn is_due(&self, pipes: &Pipes) -> bool {
+        self.after.is_none_or(|(slot, end)| pipes.get(slot).is_none_or(|p| p.read_bytes() >= end))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +154,7 @@ impl Routing {
             names: Identities::new(first_generated),
             is_raw,
             waiting: None,
-            notifications: VecDeque::new(),
+            notices: VecDeque::new(),
             inside_received: false,
             outgoing: Outgoing::ExpectId,
         }
@@ -132,6 +163,11 @@ impl Routing {
     /// The queue of received messages.
     pub fn fair(&mut self) -> &mut FairQueue {
         &mut self.fair
+    }
+
+    /// The pipe whose message is not read to its end.
+    pub fn reading(&self) -> Option<usize> {
+        self.fair.reading()
     }
 
     /// The peers' names.
@@ -150,38 +186,67 @@ impl Routing {
         if named != Named::Ignored {
             self.fair.activate(slot);
         }
+        if let Named::TookFrom(other) = named {
+            self.fair.retire(other);
+        }
         named
     }
 
-    /// A raw connection came or went.
-    pub fn notify(&mut self, scope: &Scope<'_>, slot: usize) {
+    /// A raw connection came.
+    pub fn notify_begin(&mut self, scope: &Scope<'_>, slot: usize) {
+        // Behind the end of the connection before it, ahead of what it brings itself.
+        let after = self.notices.iter().rev().find_map(|notice| notice.after_of(slot));
+        self.notify(scope, slot, after);
+    }
+
+    /// A raw connection is lost.
+    pub fn notify_end(&mut self, scope: &Scope<'_>, slot: usize) {
+        let end = scope.pipes.get(slot).map(super::Pipe::received_bytes);
+        self.notify(scope, slot, end.map(|end| (slot, end)));
+    }
+
+    fn notify(&mut self, scope: &Scope<'_>, slot: usize, after: Option<(usize, u64)>) {
         if self.is_raw
             && scope.options.stream_notify
             && let Some(pipe) = scope.pipes.get(slot)
         {
-            self.notifications.push_back(pipe.routing_id.clone());
+            self.notices.push_back(Notice { id: pipe.routing_id.clone(), after });
         }
     }
 
+    fn next_notice(&mut self, pipes: &Pipes) -> Option<Vec<u8>> {
+        let index = self.notices.iter().position(|notice| notice.is_due(pipes))?;
+        Some(self.notices.remove(index)?.id)
+    }
+
     /// A pipe has something to read; unnamed ones stay invisible.
-    pub fn readable(&mut self, pipes: &Pipes, slot: usize) {
-        let is_named =
-            pipes.get(slot).is_some_and(|pipe| self.names.slot_of(&pipe.routing_id) == Some(slot));
-        if is_named {
+    pub fn readable(&mut self, pipes: &mut Pipes, slot: usize) {
+        if self.names.is_served(pipes, slot) {
             self.fair.activate(slot);
         }
     }
 
     /// A pipe is about to be removed.
     pub fn remove(&mut self, scope: &Scope<'_>, slot: usize) {
-        self.notify(scope, slot);
+        for notice in &mut self.notices {
+            notice.after = notice.after.filter(|(other, _)| *other != slot);
+        }
+        self.notify(scope, slot, None);
         if let Some(pipe) = scope.pipes.get(slot) {
             self.names.forget(&pipe.routing_id, slot);
         }
-        if self.fair.is_inside_message() {
+        let is_cut = self.fair.remove(slot);
+        if is_cut {
             self.inside_received = false;
         }
-        self.fair.remove(slot);
+        if let Some((part, from)) = &mut self.waiting
+            && *from == slot
+        {
+            *from = NO_SLOT;
+            if is_cut {
+                part.set_more(false); // its id is out already, and nothing follows
+            }
+        }
         if self.outgoing == Outgoing::To(slot) {
             self.outgoing = Outgoing::Dropping;
         }
@@ -194,7 +259,8 @@ impl Routing {
             return Some(slot);
         }
         if !self.inside_received
-            && let Some(id) = self.notifications.pop_front()
+            && !self.notices.is_empty()
+            && let Some(id) = self.next_notice(scope.pipes)
         {
             self.waiting = Some((Message::new(), NO_SLOT));
             part.set_copy(&id, true);
@@ -212,7 +278,18 @@ impl Routing {
 
     /// True if a part can be received now.
     pub fn is_readable(&self, pipes: &mut Pipes) -> bool {
-        self.waiting.is_some() || !self.notifications.is_empty() || self.fair.has_data(pipes)
+        self.has_more_than_data(pipes) || self.fair.has_data(pipes)
+    }
+
+    /// True if something can be received without looking into a pipe.
+    pub fn has_more_than_data(&self, pipes: &Pipes) -> bool {
+        let has_notice = || self.notices.iter().any(|notice| notice.is_due(pipes));
+        self.waiting.is_some() || (!self.inside_received && has_notice())
+    }
+
+    /// Raw connections carry bytes: a message is exactly an id and one part.
+    fn takes_one_part(&self, scope: &Scope<'_>) -> bool {
+        self.is_raw || scope.options.router_raw
     }
 
     /// Sends one part; the first of a message is the id of the peer.
@@ -225,7 +302,7 @@ impl Routing {
         match self.outgoing {
             Outgoing::ExpectId => self.send_id(scope, part, more),
             Outgoing::Dropping => {
-                if !more || self.is_raw {
+                if !more || self.takes_one_part(scope) {
                     self.outgoing = Outgoing::ExpectId;
                 }
                 Ok(())
@@ -268,7 +345,7 @@ impl Routing {
         part: PartRef<'_>,
         more: bool,
     ) -> Result<(), Refused> {
-        let more = more && !self.is_raw; // a raw message is exactly [id, bytes]
+        let more = more && !self.takes_one_part(scope);
         if let Some(pipe) = scope.pipes.get_mut(slot) {
             pipe.put(scope.pool, part, more, scope.options.copy_threshold_bytes)?;
             if !more {

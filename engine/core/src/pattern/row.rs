@@ -43,7 +43,7 @@ pub enum Admission {
     Served,
     /// It is to be closed at once.
     TurnedAway,
-    /// It is served, and this other pipe is to be closed.
+    /// It is served, and this other pipe is to be closed; the message being read from it is read to its end before.
     Replaces(usize),
 }
 
@@ -114,7 +114,8 @@ impl Pattern {
         announced: Option<&[u8]>,
     ) -> Admission {
         let has_name = scope.pipes.get(slot).is_some_and(|pipe| !pipe.routing_id.is_empty());
-        let is_raw = matches!(self, Pattern::Routing(routing) if routing.is_raw());
+        let is_raw = scope.options.router_raw
+            || matches!(self, Pattern::Routing(routing) if routing.is_raw());
         let announced = match announced {
             Some(announced) => announced,
             None if has_name || is_raw => &[],
@@ -136,8 +137,8 @@ impl Pattern {
         let info = scope.pipes.get(slot).and_then(|pipe| pipe.info.clone());
         let announced = info.as_ref().map(|info| info.routing_id.as_slice());
         match self {
-            Pattern::Subscriber(subscriber) if again => subscriber.send_all(scope, slot),
-            Pattern::Routing(routing) if routing.is_raw() => routing.notify(scope, slot),
+            Pattern::Subscriber(subscriber) if again => subscriber.reconnected(scope, slot),
+            Pattern::Routing(routing) if routing.is_raw() => routing.notify_begin(scope, slot),
             Pattern::Routing(_) | Pattern::Reply(_) if !again => {
                 return self.identify(scope, slot, announced);
             }
@@ -149,14 +150,28 @@ impl Pattern {
     /// The connection behind a pipe that stays is lost.
     pub fn disconnected(&mut self, scope: &mut Scope<'_>, slot: usize) {
         if let Pattern::Routing(routing) = self {
-            routing.notify(scope, slot);
+            routing.notify_end(scope, slot);
+        }
+    }
+
+    /// The inproc endpoint that a pipe was waiting for is bound, by a socket that announces this id.
+    pub fn introduced(
+        &mut self,
+        scope: &mut Scope<'_>,
+        slot: usize,
+        announced: &[u8],
+    ) -> Admission {
+        match self {
+            Pattern::Routing(_) | Pattern::Reply(_) => self.identify(scope, slot, Some(announced)),
+            _ => Admission::Served,
         }
     }
 
     /// A pipe has something to read.
     pub fn readable(&mut self, scope: &mut Scope<'_>, slot: usize) {
         match self {
-            Pattern::Distribute { fair, .. } => fair.iter_mut().for_each(|f| f.activate(slot)),
+            Pattern::Distribute { fair: Some(fair), .. } => fair.activate(slot),
+            Pattern::Distribute { fair: None, .. } => scope.pipes.discard_received(slot),
             Pattern::Request(request) => request.readable(slot),
             Pattern::Reply(reply) => reply.readable(scope.pipes, slot),
             Pattern::Routing(routing) => routing.readable(scope.pipes, slot),
@@ -181,7 +196,9 @@ impl Pattern {
         match self {
             Pattern::Distribute { balancer, fair, .. } => {
                 balancer.iter_mut().for_each(|b| b.remove(slot));
-                fair.iter_mut().for_each(|f| f.remove(slot));
+                if let Some(fair) = fair {
+                    fair.remove(slot);
+                }
             }
             Pattern::Request(request) => request.remove(slot),
             Pattern::Reply(reply) => reply.remove(scope.pipes, slot),
@@ -245,12 +262,41 @@ impl Pattern {
     /// True if data is queued, by looking only (for a thread that spins).
     #[inline]
     pub fn has_data(&mut self, pipes: &mut Pipes) -> bool {
-        self.fair_queue().is_some_and(|fair| fair.has_data(pipes))
+        self.holds_something(pipes) || self.fair_queue().is_some_and(|fair| fair.has_data(pipes))
     }
 
     /// The last look before the thread sleeps. False: nothing is queued, and whoever sends from now on tells.
     pub fn has_data_or_told(&mut self, pipes: &mut Pipes) -> bool {
-        self.fair_queue().is_some_and(|fair| fair.is_readable_or_told(pipes))
+        self.holds_something(pipes)
+            || self.fair_queue().is_some_and(|fair| fair.is_readable_or_told(pipes))
+    }
+
+    /// True if the pattern itself holds something for the application that left its pipe already or never was in one.
+    fn holds_something(&self, pipes: &Pipes) -> bool {
+        match self {
+            Pattern::Routing(routing) => routing.has_more_than_data(pipes),
+            Pattern::Subscriber(subscriber) => subscriber.has_ahead(),
+            Pattern::FanOut(fan_out) => fan_out.holds_something(),
+            Pattern::Distribute { .. } | Pattern::Request(_) | Pattern::Reply(_) => false,
+        }
+    }
+
+    /// The pipe in this slot is read on, for it began a message that is not read to its end.
+    pub fn is_reading(&self, slot: usize) -> bool {
+        match self {
+            Pattern::Routing(routing) => routing.reading() == Some(slot),
+            Pattern::Reply(reply) => reply.reading() == Some(slot),
+            _ => false,
+        }
+    }
+
+    /// True if nothing that the pipe in this slot still holds will ever be given to the application.
+    pub fn ignores(&self, pipes: &Pipes, slot: usize) -> bool {
+        match self {
+            Pattern::Distribute { fair, .. } => fair.is_none(),
+            Pattern::Request(request) => request.ignores(slot),
+            _ => pipes.get(slot).is_some_and(|pipe| pipe.is_ignored),
+        }
     }
 
     /// POLLIN.
@@ -262,7 +308,7 @@ impl Pattern {
             Pattern::Request(request) => request.is_readable(scope.pipes),
             Pattern::Reply(reply) => reply.is_readable(scope.pipes),
             Pattern::Routing(routing) => routing.is_readable(scope.pipes),
-            Pattern::FanOut(fan_out) => fan_out.is_readable(),
+            Pattern::FanOut(fan_out) => fan_out.is_readable(scope),
             Pattern::Subscriber(subscriber) => subscriber.is_readable(scope),
         }
     }

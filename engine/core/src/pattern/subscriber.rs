@@ -4,7 +4,7 @@ use zeroring_base::{Message, PartRef};
 
 use super::fair_queue::FairQueue;
 use super::topic::{Removed, SubscriptionSet};
-use super::{Pipes, Refused, Scope};
+use super::{NO_SLOT, Pipes, Refused, Scope};
 
 const SUBSCRIBE: &[u8] = b"\x09SUBSCRIBE";
 const CANCEL: &[u8] = b"\x06CANCEL";
@@ -20,9 +20,16 @@ pub struct Subscriber {
     /// The rest of the message being read does not match.
     skipping: bool,
     /// A matching part that was read ahead to tell whether there is one.
-    ahead: Option<(Message, usize)>,
+    ahead: Option<Ahead>,
     /// Slots that the parts of the user's present upstream message go to.
     upstream: Option<Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Ahead {
+    part: Message,
+    slot: usize,
+    is_first: bool,
 }
 
 impl Subscriber {
@@ -49,11 +56,29 @@ impl Subscriber {
         self.is_sub
     }
 
-    /// A publisher came (or came back): it gets every topic once.
+    /// A publisher came (or came back): it gets every topic once, also beyond the high-water mark, for what is lost here
+    /// would be so until it comes again. The set, which we hold anyway, bounds it.
     pub fn send_all(&mut self, scope: &mut Scope<'_>, slot: usize) {
         let Some(pipe) = scope.pipes.get_mut(slot) else { return };
         for topic in self.set.iter() {
-            pipe.send_command(scope.pool, &[SUBSCRIBE, &topic].concat(), scope.clock);
+            pipe.send_command_anyway(scope.pool, &[SUBSCRIBE, &topic].concat(), scope.clock);
+        }
+    }
+
+    /// A publisher came back. An upstream message of which the application has sent a part is not for it: the topics go
+    /// first, and would stand in the middle of it.
+    pub fn reconnected(&mut self, scope: &mut Scope<'_>, slot: usize) {
+        if let Some(pipe) = scope.pipes.get_mut(slot) {
+            pipe.rollback();
+        }
+        self.leave_out(slot);
+        self.send_all(scope, slot);
+    }
+
+    /// The present upstream message goes on without this publisher.
+    fn leave_out(&mut self, slot: usize) {
+        if let Some(upstream) = &mut self.upstream {
+            upstream.retain(|other| *other != slot);
         }
     }
 
@@ -84,14 +109,21 @@ impl Subscriber {
 
     /// A pipe is about to be removed.
     pub fn remove(&mut self, slot: usize) {
-        if self.fair.is_inside_message() {
+        if self.fair.remove(slot) {
             self.inside_received = false;
             self.skipping = false;
+            // Of a message cut off before the application saw any of it, it sees nothing.
+            self.ahead = self.ahead.take().filter(|ahead| !ahead.is_first);
+            if let Some(ahead) = &mut self.ahead {
+                ahead.part.set_more(false);
+            }
         }
-        self.fair.remove(slot);
-        if let Some(upstream) = &mut self.upstream {
-            upstream.retain(|other| *other != slot);
+        if let Some(ahead) = &mut self.ahead
+            && ahead.slot == slot
+        {
+            ahead.slot = NO_SLOT;
         }
+        self.leave_out(slot);
     }
 
     /// XSUB: a subscription, a cancellation, or data for the publishers.
@@ -150,9 +182,9 @@ impl Subscriber {
     pub fn recv(&mut self, scope: &mut Scope<'_>, part: &mut Message) -> Option<usize> {
         match self.ahead.take() {
             None => self.next_matching(scope, part),
-            Some((ahead, slot)) => {
-                *part = ahead;
-                Some(slot)
+            Some(ahead) => {
+                *part = ahead.part;
+                Some(ahead.slot)
             }
         }
     }
@@ -177,8 +209,15 @@ impl Subscriber {
     pub fn is_readable(&mut self, scope: &mut Scope<'_>) -> bool {
         if self.ahead.is_none() {
             let mut part = Message::new();
-            self.ahead = self.next_matching(scope, &mut part).map(|slot| (part, slot));
+            let is_first = !self.inside_received || self.skipping;
+            self.ahead =
+                self.next_matching(scope, &mut part).map(|slot| Ahead { part, slot, is_first });
         }
+        self.ahead.is_some()
+    }
+
+    /// True if a part that was read ahead is there.
+    pub fn has_ahead(&self) -> bool {
         self.ahead.is_some()
     }
 }

@@ -120,7 +120,9 @@ impl Gather {
                 _ => unreachable!("a pipe holds whole frames: none at {}", self.frame_end),
             };
             self.frame_end += header.total_bytes();
-            if !header.is_command() {
+            if header.is_command() {
+                self.ends_message = true; // sent and counted like a message of its own, also inside another one
+            } else {
                 self.ends_message = !header.is_more();
                 self.inside_message = header.is_more();
             }
@@ -167,6 +169,13 @@ impl Gather {
             }
             tell |= self.consume(rest);
         }
+    }
+
+    /// The high-water mark has changed: what went out and is not acknowledged yet, because the step of the old mark was not
+    /// reached, is acknowledged now. True if the writer waits for credit and must be told.
+    #[must_use]
+    pub fn acknowledge(&mut self) -> bool {
+        self.stream.acknowledge()
     }
 
     /// The next whole frame, for connections that translate: its header and body are passed to `f`, then it is gone.

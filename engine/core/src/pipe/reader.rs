@@ -2,6 +2,7 @@
 
 use zeroring_base::stream::StreamReader;
 use zeroring_base::{Message, limits};
+use zeroring_zmtp::command::Command;
 use zeroring_zmtp::framing::{FrameHeader, parse_header};
 
 use super::conflate::ConflateReader;
@@ -11,7 +12,7 @@ use super::conflate::ConflateReader;
 pub enum Part {
     /// A message part; its more-flag is set as received.
     Message(Message),
-    /// The body of a command frame (SUBSCRIBE, CANCEL; everything else was dealt with by the connection).
+    /// The body of a SUBSCRIBE or CANCEL; everything else was dealt with by the connection.
     Command(Message),
 }
 
@@ -49,19 +50,43 @@ impl PipeReader {
         Some(!part.more() && stream.count_read(1))
     }
 
-    /// The next frame. The flag says that the writer waits for credit and must be told.
+    /// The next message part or subscription; other commands are skipped. The flag says that the writer waits for credit
+    /// and must be told.
+    ///
+    /// A subscription counts like a message, so that they are bounded alike, and what counts here is exactly what the
+    /// writer counted: a command that is neither SUBSCRIBE nor CANCEL, or has MORE set, only travelled along.
     pub fn next_part(&mut self) -> Option<(Part, bool)> {
         let stream = match &mut self.0 {
             Kind::Stream(stream) => stream,
             Kind::Conflate(conflate) => return conflate.take().map(|m| (Part::Message(m), false)),
         };
         let mut message = Message::new();
-        let header = read_frame(stream, &mut message)?;
-        if header.is_command() {
-            return Some((Part::Command(message), false));
+        loop {
+            let header = read_frame(stream, &mut message)?;
+            if !header.is_command() {
+                let tell = !message.more() && stream.count_read(1);
+                return Some((Part::Message(message), tell));
+            }
+            if !header.is_more() && is_subscription(&message) {
+                return Some((Part::Command(message), stream.count_read(1)));
+            }
         }
-        let tell = !message.more() && stream.count_read(1);
-        Some((Part::Message(message), tell))
+    }
+
+    /// Bytes published since the pipe began; ends at a message boundary. A conflating pipe has 1 when it is full.
+    pub fn published_bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Stream(stream) => stream.published(),
+            Kind::Conflate(conflate) => u64::from(conflate.is_full()),
+        }
+    }
+
+    /// Bytes read since the pipe began.
+    pub fn read_bytes(&self) -> u64 {
+        match &self.0 {
+            Kind::Stream(stream) => stream.position(),
+            Kind::Conflate(_) => 0,
+        }
     }
 
     /// True if the next frame is a message part or command that can be read at once.
@@ -77,15 +102,6 @@ impl PipeReader {
         match &mut self.0 {
             Kind::Stream(stream) => stream.wait_or_ready(),
             Kind::Conflate(conflate) => conflate.wait_or_ready(),
-        }
-    }
-
-    /// Counts a command as read (publishers count subscriptions like messages, so that they are bounded alike).
-    #[must_use]
-    pub fn count_command(&mut self) -> bool {
-        match &mut self.0 {
-            Kind::Stream(stream) => stream.count_read(1),
-            Kind::Conflate(_) => false,
         }
     }
 
@@ -122,12 +138,25 @@ impl PipeReader {
         }
     }
 
+    /// Acknowledges everything read, whatever the step. True if the writer waits for credit and must be told.
+    #[must_use]
+    pub fn acknowledge(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Stream(stream) => stream.acknowledge(),
+            Kind::Conflate(_) => false,
+        }
+    }
+
     pub(super) fn into_stream(self) -> Result<StreamReader, ConflateReader> {
         match self.0 {
             Kind::Stream(stream) => Ok(stream),
             Kind::Conflate(conflate) => Err(conflate),
         }
     }
+}
+
+fn is_subscription(body: &[u8]) -> bool {
+    matches!(Command::parse(body), Ok(Command::Subscribe(_) | Command::Cancel(_)))
 }
 
 /// Cuts one frame out of the stream. Only our own code writes into pipes, and received bytes were scanned before they

@@ -121,3 +121,70 @@ fn conflation_keeps_the_newest_part() {
     drop(w);
     assert!(gather.is_finished());
 }
+
+/// Commands count like messages, between messages and inside one.
+#[test]
+fn gather_counts_commands_for_every_write_size() {
+    for step in 1..40 {
+        let mut pool = SlabPool::new(128);
+        let (mut w, r) = one_way(6, false);
+        let mut gather = Gather::new(r);
+        for n in 0..3u8 {
+            w.put_command(&mut pool, &[n; 20]).expect("memory");
+            let _ = w.commit(1);
+            send(&mut pool, &mut w, &[&[n], b"end"]);
+        }
+        assert_eq!(w.credit(), 0);
+        while !gather.is_empty() {
+            let mut ranges = Vec::new();
+            let taken = gather.ranges(&mut ranges, 64, step);
+            drop(ranges);
+            let _ = gather.consume(taken);
+        }
+        let _ = gather.acknowledge(); // the rest of the last step
+        assert_eq!(w.unacked_messages(), 0, "step {step}");
+    }
+    let mut pool = SlabPool::new(128);
+    let (mut w, r) = one_way(6, false);
+    let mut gather = Gather::new(r);
+    for _ in 0..6 {
+        w.put_command(&mut pool, b"\x06CANCELx").expect("memory");
+        let _ = w.commit(1);
+    }
+    let _ = gather.consume(3); // a connection that is lost in the middle of one
+    let _ = gather.discard_all();
+    assert_eq!(w.unacked_messages(), 0);
+}
+
+/// A publisher counts what was counted when it was published: subscriptions, not what travelled along with them.
+#[test]
+fn only_subscriptions_count_as_read() {
+    let mut pool = SlabPool::new(128);
+    let (mut w, mut r) = one_way(1, false);
+    for topic in [b"a", b"b"] {
+        assert_eq!(w.credit(), 1);
+        w.put_command(&mut pool, b"\x04PING\0\0").expect("memory");
+        w.put_command(&mut pool, &[b"\x09SUBSCRIBE", &topic[..]].concat()).expect("memory");
+        w.put_command(&mut pool, b"\x04PING\0\0").expect("memory");
+        let _ = w.commit(1);
+        assert_eq!(w.credit(), 0);
+        let Some((Part::Command(body), _)) = r.next_part() else { panic!("a subscription") };
+        assert!(body.ends_with(topic));
+        assert!(r.next_part().is_none());
+        assert_eq!(w.unacked_messages(), 0);
+    }
+}
+
+#[test]
+fn an_acknowledgement_after_a_lowered_mark_gives_the_room_back() {
+    let mut pool = SlabPool::new(128);
+    let (mut w, mut r) = one_way(10, false);
+    for _ in 0..4 {
+        send(&mut pool, &mut w, &[b"m"]);
+        assert!(recv(&mut r).is_some());
+    }
+    w.set_high_water_mark(3);
+    assert!(!w.has_credit_or_waits(), "four are not acknowledged: the step was five");
+    assert!(r.acknowledge(), "the writer waits and must be told");
+    assert_eq!(w.credit(), 3);
+}

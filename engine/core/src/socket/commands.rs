@@ -25,6 +25,20 @@ impl SocketCore {
             self.process(command);
         }
         self.close_offenders();
+        self.read_on_later();
+        self.sweep_finished();
+    }
+
+    /// Peers that sent more while they were being read are read on at the next call, whichever it is.
+    fn read_on_later(&mut self) {
+        let mut unread = self.pipes.take_unread();
+        if let Pattern::FanOut(fan_out) = &mut self.pattern {
+            let id_of = |slot| Some(self.pipes.get(slot)?.id);
+            unread.extend(fan_out.take_unread().into_iter().filter_map(id_of));
+        }
+        for id in unread {
+            self.handle.send(SocketCommand::Readable(id));
+        }
     }
 
     fn process(&mut self, command: SocketCommand) {
@@ -47,7 +61,9 @@ impl SocketCore {
                 }
             }
             SocketCommand::Gone(id) => self.gone(id),
-            SocketCommand::Bound(id, peer, peer_pipe) => self.inproc_bound(id, peer, peer_pipe),
+            SocketCommand::Bound(id, peer, peer_pipe, announced) => {
+                self.inproc_bound(id, peer, peer_pipe, &announced);
+            }
             SocketCommand::HighWaterMarks(id, send, recv) => {
                 self.peer_marks_changed(id, (send, recv))
             }
@@ -73,8 +89,14 @@ impl SocketCore {
         let admission = self
             .with_pattern(|pattern, scope| pattern.attach(scope, slot, announced, subscribe_all));
         self.admit(slot, admission);
-        if info.is_some() && matches!(&self.pattern, Pattern::Routing(r) if r.is_raw()) {
-            self.with_pattern(|pattern, scope| pattern.connected(scope, slot, false));
+        if matches!(&self.pattern, Pattern::Routing(r) if r.is_raw()) {
+            if info.is_some() {
+                self.with_pattern(|pattern, scope| pattern.connected(scope, slot, false));
+            }
+            // ROUTING_ID of a STREAM names its newest connection (libzmq-surface §6.11).
+            if let Some(pipe) = self.pipes.get(slot) {
+                self.options.routing_id.clone_from(&pipe.routing_id);
+            }
         }
         self.send_probe(slot);
     }
@@ -83,7 +105,19 @@ impl SocketCore {
         match admission {
             Admission::Served => {}
             Admission::TurnedAway => self.close_pipe(slot, true),
-            Admission::Replaces(other) => self.close_pipe(other, true),
+            Admission::Replaces(other) => self.replaced(other),
+        }
+    }
+
+    /// A newcomer has the name of this pipe, which ends as soon as the message being read from it is read.
+    fn replaced(&mut self, slot: usize) {
+        if !self.pattern.is_reading(slot) {
+            return self.close_pipe(slot, true);
+        }
+        if let Some(pipe) = self.pipes.get_mut(slot) {
+            pipe.is_replaced = true;
+            let id = pipe.id;
+            self.pipes.ends(id);
         }
     }
 
@@ -116,26 +150,50 @@ impl SocketCore {
         if let Some(pipe) = self.pipes.get_mut(slot) {
             pipe.is_gone = true;
         }
-        self.has_gone_pipes = true;
         self.with_pattern(|pattern, scope| pattern.readable(scope, slot));
-        self.sweep_finished();
+        if !self.end_if_finished(slot) {
+            self.pipes.ends(id);
+        }
     }
 
-    /// Removes pipes whose other end is gone and that are read to the end.
-    pub(super) fn sweep_finished(&mut self) {
-        if !self.has_gone_pipes {
-            return;
-        }
-        self.has_gone_pipes = false;
-        for slot in self.pipes.slots() {
-            let Some(pipe) = self.pipes.get_mut(slot) else { continue };
-            if pipe.is_finished() {
-                self.with_pattern(|pattern, scope| pattern.remove(scope, slot));
-                self.pipes.remove(slot);
+    /// Removes pipes whose other end is gone and that are read to the end, and those that were replaced. True if one
+    /// went: that may be news for the application.
+    #[inline]
+    pub(super) fn sweep_finished(&mut self) -> bool {
+        self.pipes.has_ending() && self.sweep_ending()
+    }
+
+    #[cold]
+    fn sweep_ending(&mut self) -> bool {
+        let mut removed = false;
+        for id in self.pipes.take_ending() {
+            let Some(slot) = self.pipes.slot_of(id) else { continue };
+            if self.end_if_finished(slot) {
+                removed = true;
             } else {
-                self.has_gone_pipes |= pipe.is_gone;
+                self.pipes.ends(id);
             }
         }
+        removed
+    }
+
+    fn end_if_finished(&mut self, slot: usize) -> bool {
+        let Some(pipe) = self.pipes.get_mut(slot) else { return false };
+        let is_replaced = pipe.is_replaced && !self.pattern.is_reading(slot);
+        if pipe.is_gone {
+            // What nobody will read keeps nothing alive.
+            let is_finished = pipe.is_finished();
+            if is_finished || is_replaced || self.pattern.ignores(&self.pipes, slot) {
+                self.with_pattern(|pattern, scope| pattern.remove(scope, slot));
+                self.pipes.remove(slot);
+                return true;
+            }
+            return false;
+        }
+        if is_replaced {
+            self.close_pipe(slot, true);
+        }
+        is_replaced
     }
 
     /// Closes our end of a pipe. What was sent lingers; `at_once` drops it.
@@ -189,7 +247,13 @@ impl SocketCore {
     }
 
     /// The inproc endpoint that a pipe was waiting for is bound.
-    fn inproc_bound(&mut self, id: PipeId, peer: super::SocketHandle, peer_pipe: PipeId) {
+    fn inproc_bound(
+        &mut self,
+        id: PipeId,
+        peer: super::SocketHandle,
+        peer_pipe: PipeId,
+        announced: &[u8],
+    ) {
         let Some(slot) = self.pipes.slot_of(id) else {
             peer.send(SocketCommand::Gone(peer_pipe));
             return;
@@ -197,6 +261,9 @@ impl SocketCore {
         if let Some(pipe) = self.pipes.get_mut(slot) {
             pipe.peer = PipePeer::Inproc(peer.clone(), peer_pipe);
         }
+        let admission =
+            self.with_pattern(|pattern, scope| pattern.introduced(scope, slot, announced));
+        self.admit(slot, admission);
         // What was sent before is told now: nobody was there to hear it.
         peer.send(SocketCommand::Readable(peer_pipe));
         self.pattern.writable(slot);

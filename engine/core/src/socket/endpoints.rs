@@ -272,7 +272,9 @@ impl SocketCore {
         let pipe = self.handle.next_pipe();
         let (send, recv) = (own.send_hwm_messages, own.recv_hwm_messages);
         pending.connector.send(SocketCommand::HighWaterMarks(pending.pipe, send, recv));
-        pending.connector.send(SocketCommand::Bound(pending.pipe, self.handle.clone(), pipe));
+        let bound =
+            SocketCommand::Bound(pending.pipe, self.handle.clone(), pipe, own.routing_id.clone());
+        pending.connector.send(bound);
         self.attach(NewPipe {
             id: pipe,
             writer: pending.writer,
@@ -311,7 +313,7 @@ impl SocketCore {
                 let announced = bound.options.routing_id.clone();
                 (PipePeer::Inproc(bound.socket.clone(), peer_pipe), Some(announced))
             }
-            None => (PipePeer::NotBound, Some(Vec::new())),
+            None => (PipePeer::NotBound, None),
         };
         let mut new = NewPipe {
             id: pipe,

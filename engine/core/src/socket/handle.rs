@@ -90,7 +90,8 @@ pub struct NewPipe {
     pub peer: PipePeer,
     /// What is known of the peer; `None` until the handshake, and for inproc.
     pub info: Option<Arc<PeerInfo>>,
-    /// inproc: the routing id the peer announces (empty: none). `None` for connections: `info` has it.
+    /// inproc: the routing id the peer announces (empty: none). `None` while there is no peer, and for connections: `info`
+    /// has it.
     pub announced: Option<Vec<u8>>,
     /// inproc: the peer's high-water marks (sending, receiving), which add to ours.
     pub peer_marks: Option<(u32, u32)>,
@@ -119,8 +120,8 @@ pub enum SocketCommand {
     Writable(PipeId),
     /// The other end of the pipe is closed; what it sent can still be read.
     Gone(PipeId),
-    /// The inproc endpoint was bound: this is the peer.
-    Bound(PipeId, SocketHandle, PipeId),
+    /// The inproc endpoint was bound: this is the peer, and the routing id it announces (empty: none).
+    Bound(PipeId, SocketHandle, PipeId, Vec<u8>),
     /// The inproc peer's high-water marks (sending, receiving) are these now.
     HighWaterMarks(PipeId, u32, u32),
     /// The context is terminating.
@@ -140,7 +141,9 @@ impl SocketCommand {
                     PipePeer::NotBound => {}
                 }
             }
-            SocketCommand::Bound(_, peer, peer_pipe) => peer.send(SocketCommand::Gone(peer_pipe)),
+            SocketCommand::Bound(_, peer, peer_pipe, _) => {
+                peer.send(SocketCommand::Gone(peer_pipe))
+            }
             _ => {}
         }
     }

@@ -67,8 +67,6 @@ pub struct SocketCore {
     waiter: Waiter,
     /// The Stop command was seen: every call fails from now on.
     is_stopped: bool,
-    /// Some pipe's other end is gone and it is not read to the end.
-    has_gone_pipes: bool,
     recv_more: bool,
     last_peer: Option<Arc<PeerInfo>>,
     /// Routing id for the next connection.
@@ -109,7 +107,6 @@ impl SocketCore {
             endpoints: Endpoints::default(),
             waiter,
             is_stopped: false,
-            has_gone_pipes: false,
             recv_more: false,
             last_peer: None,
             connect_routing_id: None,
@@ -231,8 +228,8 @@ impl SocketCore {
     fn recv_waiting(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
         let deadline = self.deadline(timeout, self.options.recv_timeout_ms);
         loop {
-            self.sweep_finished();
-            if !self.wait_for_progress(Interest::Recv, deadline) {
+            // The end of a peer may be something to receive itself.
+            if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, deadline) {
                 let forked = self.context.is_forked();
                 return Err(if forked { RecvError::Forked } else { RecvError::WouldBlock });
             }
@@ -269,12 +266,11 @@ impl SocketCore {
     }
 
     fn readiness_now(&mut self) -> Readiness {
-        let readiness = self.with_pattern(|pattern, scope| Readiness {
+        self.sweep_finished(); // first: the end of a peer may be something to receive itself
+        self.with_pattern(|pattern, scope| Readiness {
             readable: pattern.is_readable(scope),
             writable: pattern.is_writable(scope),
-        });
-        self.sweep_finished();
-        readiness
+        })
     }
 
     /// Starts (or replaces) the monitor: events whose bit is in `mask` are queued for the returned receiver.

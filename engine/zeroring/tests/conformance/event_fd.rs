@@ -15,7 +15,7 @@ cases! {
 }
 
 /// Waits until the descriptor is readable.
-fn is_readable_within(fd: &OwnedFd, timeout: std::time::Duration) -> bool {
+pub fn is_readable_within(fd: &OwnedFd, timeout: std::time::Duration) -> bool {
     let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)).expect("a good descriptor") == 1
 }

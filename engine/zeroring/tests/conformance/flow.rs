@@ -8,7 +8,7 @@ use crate::support::{DEADLINE, Env, QUIET, assert_empty, drain, recv, recv_all, 
 
 cases! {
     all {
-        a_receive_timeout_is_kept, timeouts_can_be_zero_or_for_ever, immediate_queues_for_nobody,
+        a_lowered_mark_stops_nothing, a_receive_timeout_is_kept, timeouts_can_be_zero_or_for_ever, immediate_queues_for_nobody,
         the_newest_part_survives_conflation, a_blocked_send_goes_on_when_there_is_room
     }
     net { a_stuck_peer_stops_the_sender, a_full_peer_is_skipped_over_the_wire }
@@ -271,4 +271,25 @@ fn conflation_breaks_messages(env: &Env) {
     let part = recv(&pull);
     assert_eq!((text(&part).as_str(), part.more()), ("4b", false));
     assert_empty(&pull);
+}
+
+/// Room comes back in steps of the mark: what a step of the old mark holds back is more than the new mark allows.
+fn a_lowered_mark_stops_nothing(env: &Env) {
+    for (lower_send, lower_recv) in [(true, false), (false, true), (true, true)] {
+        let (pull, push) = env.connected::<Pull, Push>();
+        let exchange = |messages: usize| {
+            for number in 0..messages {
+                push.send_timeout(format!("{number}"), DEADLINE).expect("room comes back");
+                assert_eq!(text(&recv(&pull)), format!("{number}"));
+            }
+        };
+        exchange(400);
+        if lower_send {
+            push.set_send_hwm(10);
+        }
+        if lower_recv {
+            pull.set_recv_hwm(10);
+        }
+        exchange(100);
+    }
 }

@@ -23,7 +23,7 @@ cases! {
 }
 
 /// A ZMTP 3.0 peer made by hand, after its handshake with a socket that accepts `kind`.
-fn by_hand(endpoint: &str, kind: &str) -> TcpStream {
+pub fn by_hand(endpoint: &str, kind: &str) -> TcpStream {
     let mut peer = TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("listening");
     peer.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let mut greeting = [0_u8; 64];

@@ -11,7 +11,7 @@ cases! {
         a_name_can_be_given_once, a_probe_introduces, an_id_in_use_is_not_shared,
         a_newcomer_can_take_over, routers_can_talk, dealers_can_talk, dealers_send_in_turn,
         replies_find_their_way, an_id_can_be_used_again,
-        an_id_may_start_with_zero
+        an_id_may_start_with_zero, a_router_that_connects_first_learns_the_name
     }
     net { a_named_peer_is_found_after_reconnecting }
     inproc { mandatory_waits_for_room, full_queues_drop_without_mandatory, mandatory_writability }
@@ -323,4 +323,17 @@ fn mandatory_writability(env: &Env) {
     let dealer = env.socket::<Dealer>();
     env.join(&router, &dealer, &endpoint);
     until("a peer with room", || router.readiness().expect("alive").writable);
+}
+
+fn a_router_that_connects_first_learns_the_name(env: &Env) {
+    let endpoint = env.free_endpoint();
+    let router = env.socket::<Router>();
+    router.connect(&endpoint).expect("valid");
+    let dealer = env.socket::<Dealer>();
+    dealer.set_routing_id("anna").expect("valid");
+    dealer.bind(&endpoint).expect("free");
+    dealer.send("hello").expect("a queue");
+    assert_eq!(recv_all(&router), ["anna", "hello"]);
+    router.send_multipart(["anna", "hello yourself"]).expect("known");
+    assert_eq!(recv(&dealer), "hello yourself");
 }

@@ -3,14 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use zeroring::{EndpointFault, Message, SendError, Socket, Stream};
+use zeroring::{EndpointFault, EventKind, Message, Router, SendError, Socket, Stream};
 
-use crate::support::{DEADLINE, Env, assert_quiet, recv_all, until};
+use crate::event_fd::is_readable_within;
+use crate::support::{DEADLINE, Env, assert_quiet, await_event, recv_all, until};
 
 cases! {
     tcp {
         a_peer_comes_talks_and_goes, we_can_connect, we_can_close_a_connection, notices_can_be_off,
-        nobody_cannot_be_reached, streams_can_talk, a_megabyte_goes_both_ways
+        nobody_cannot_be_reached, streams_can_talk, a_megabyte_goes_both_ways,
+        the_end_is_told_to_a_reader_that_waits, a_lost_connection_is_told_behind_its_data,
+        the_newest_connection_can_be_asked_for, a_raw_router_sends_single_parts
     }
     ipc { only_tcp_is_raw }
 }
@@ -132,4 +135,68 @@ fn only_tcp_is_raw(env: &Env) {
     let stream = env.socket::<Stream>();
     let refused = stream.bind(&env.endpoint()).expect_err("ipc is not raw");
     assert!(matches!(refused, EndpointFault::IncompatibleTransport { .. }), "{refused}");
+}
+
+/// The notice comes into being when the last bytes were read: after the reader's last look for bytes.
+fn the_end_is_told_to_a_reader_that_waits(env: &Env) {
+    for look in ["none", "readiness", "event_fd"] {
+        let (server, endpoint) = env.bound::<Stream>();
+        let fd = (look == "event_fd").then(|| server.event_fd().expect("a descriptor"));
+        let mut client = connect_to(&endpoint);
+        let id = arrival(&server);
+        client.write_all(b"x").expect("room");
+        until("it arrived", || server.readiness().expect("alive").readable);
+        let mut events = server.monitor();
+        drop(client);
+        await_event(&mut events, EventKind::Disconnected);
+        assert_eq!(recv_all(&server), [&id[..], b"x"]);
+        if look == "readiness" {
+            assert!(server.readiness().expect("alive").readable, "the notice can be received");
+        }
+        if let Some(fd) = fd {
+            assert!(is_readable_within(&fd, DEADLINE), "the notice can be received");
+        }
+        assert_eq!(recv_all(&server), [&id[..], b""]);
+    }
+}
+
+fn a_lost_connection_is_told_behind_its_data(env: &Env) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = env.socket::<Stream>();
+    let mut events = client.monitor();
+    client.connect(&format!("tcp://{}", listener.local_addr().expect("bound"))).expect("valid");
+    let (mut server, _) = listener.accept().expect("a connection");
+    let id = arrival(&client);
+    server.write_all(b"last words").expect("room");
+    until("they arrived", || client.readiness().expect("alive").readable);
+    drop(server);
+    await_event(&mut events, EventKind::Disconnected);
+    let _ = client.readiness(); // it knows of the end before it reads
+    assert_eq!(read_exactly(&client, &id, 10), b"last words");
+    assert_eq!(recv_all(&client), [&id[..], b""]);
+    assert_eq!(arrival(&client), id, "it came back");
+}
+
+fn the_newest_connection_can_be_asked_for(env: &Env) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = env.socket::<Stream>();
+    let endpoint = format!("tcp://{}", listener.local_addr().expect("bound"));
+    for _ in 0..2 {
+        client.connect(&endpoint).expect("valid");
+        let id = client.routing_id();
+        assert_eq!(arrival(&client)[..], id[..]);
+    }
+}
+
+fn a_raw_router_sends_single_parts(env: &Env) {
+    let (router, endpoint) = env.bound_with::<Router>(|router| router.set_router_raw(true));
+    let mut client = connect_to(&endpoint);
+    client.write_all(b"x").expect("room");
+    let id = recv_all(&router)[0].clone();
+    router.send_more(&id).expect("known");
+    router.send_more("one").expect("whether more is said or not");
+    router.send_multipart([&id[..], b"two"]).expect("known");
+    let mut answer = [0; 6];
+    client.read_exact(&mut answer).expect("the answer");
+    assert_eq!(&answer, b"onetwo");
 }

@@ -11,7 +11,7 @@ cases! {
         manual_mode_decides, manual_mode_is_needed_to_decide, the_last_value_goes_to_the_newcomer,
         an_xsub_subscribes_by_message, data_goes_upstream, an_xsub_filters_nothing,
         later_parts_can_be_data_only, an_xsub_remembers_for_later_peers,
-        verbose_unsubscriptions_go_upstream, verboser_tells_all_a_lost_peer_held,
+        a_decision_is_for_the_peer_that_asked, verbose_unsubscriptions_go_upstream, verboser_tells_all_a_lost_peer_held,
         manual_mode_tells_all_a_lost_peer_asked_for
     }
 }
@@ -271,4 +271,27 @@ fn manual_mode_tells_all_a_lost_peer_asked_for(env: &Env) {
     assert_eq!((recv(&xpub), recv(&xpub)), ("\0A".into(), "\0B".into()));
     assert_eq!(xpub.topics_count(), 0, "what it was given goes with it");
     assert_quiet(&xpub);
+}
+
+/// A request that waits for the application outlives its peer; whoever has its place by then asked for nothing.
+fn a_decision_is_for_the_peer_that_asked(env: &Env) {
+    let (xpub, endpoint) = env.bound_with::<XPub>(|xpub| xpub.set_xpub_manual(true));
+    let one = env.socket::<Sub>();
+    env.join(&xpub, &one, &endpoint);
+    subscribe(&one, "A");
+    until("it asked", || xpub.readiness().expect("alive").readable);
+    let mut events = xpub.monitor();
+    drop(one);
+    if !env.is_inproc() {
+        crate::support::await_event(&mut events, zeroring::EventKind::Disconnected);
+    }
+    xpub.stop_monitor();
+    let _ = xpub.readiness(); // it sees the first peer leave before the second comes
+    let two = env.socket::<Sub>();
+    env.join(&xpub, &two, &endpoint);
+    assert_eq!(recv(&xpub), "\u{1}A");
+    xpub.subscribe("A").expect("manual mode");
+    assert_eq!(recv(&xpub), "\0A");
+    xpub.subscribe("A").expect("manual mode");
+    assert_eq!(xpub.topics_count(), 0, "nobody who asked is there");
 }

@@ -154,6 +154,13 @@ impl LinkTx {
         }
     }
 
+    /// The sender changed the high-water mark: it learns now of everything that went out.
+    pub fn acknowledge(&mut self) {
+        if let Some(out) = &mut self.out {
+            let _ = out.acknowledge(); // the caller is the sender
+        }
+    }
+
     /// True if nothing waits to be written.
     pub fn is_drained(&mut self) -> bool {
         self.scratch_sent == self.scratch.len()
