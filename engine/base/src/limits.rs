@@ -3,8 +3,15 @@
 /// Capacity of a pooled slab: what one `recv` can fill and one batch can hold.
 pub const SLAB_BYTES: usize = 64 * 1024;
 
-/// Free slabs a pool keeps before it gives memory back to the system (per pool: 16 × 64 KiB = 1 MiB).
-pub const POOL_FREE_SLABS_MAX: usize = 16;
+/// Memory that slabs which other threads gave back take turns in: more than one core's second-level cache holds, see
+/// `slab::pool`. A pool grows to it only by filling slabs that others read.
+pub const POOL_CIRCULATING_BYTES: usize = 2 * 1024 * 1024;
+
+/// Slabs waiting for their pool to take them back; beyond it they go to the system.
+pub const POOL_RETURNED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Free slabs of large frames that a pool keeps.
+pub const POOL_LARGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bodies up to this size live inside a [`Message`](crate::Message) itself.
 pub const INLINE_BODY_BYTES_MAX: usize = 86;

@@ -1,7 +1,7 @@
 //! One frame as the application holds it: inline if it is small, otherwise a slice of the slab it arrived in.
 
 use crate::limits::INLINE_BODY_BYTES_MAX;
-use crate::slab::Bytes;
+use crate::slab::{Bytes, SlabPool};
 
 /// One message part.
 ///
@@ -126,6 +126,11 @@ impl Message {
         }
     }
 
+    /// True if the body lies in memory that the message holds a count of, so that a reference to it needs no copy.
+    fn is_counted(&self) -> bool {
+        matches!(self.body, Body::Shared(_) | Body::Static(_))
+    }
+
     /// The body as text, if it is UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
@@ -159,6 +164,18 @@ impl PartRef<'_> {
         self.bytes
     }
 
+    /// True if the body lies in memory that a message holds a count of: a reference to it needs no copy.
+    ///
+    /// ```
+    /// use zeroring_base::{Message, PartRef};
+    /// assert!(PartRef::from(&Message::from(vec![0; 4096])).is_counted());
+    /// assert!(!PartRef::from(&b"lent"[..]).is_counted());
+    /// ```
+    #[inline]
+    pub fn is_counted(&self) -> bool {
+        self.message.is_some_and(Message::is_counted)
+    }
+
     /// The body as a counted slice; copies what is not shared yet.
     ///
     /// ```
@@ -169,6 +186,22 @@ impl PartRef<'_> {
             Some(message) => message.to_shared(),
             None => Bytes::copy_from_slice(self.bytes),
         }
+    }
+
+    /// Like [`to_shared`](Self::to_shared), with memory of `pool` for what is copied; `None` if the system has none.
+    ///
+    /// ```
+    /// let mut pool = zeroring_base::SlabPool::default();
+    /// let part = zeroring_base::PartRef::from(&b"body"[..]);
+    /// assert_eq!(&part.to_shared_in(&mut pool).expect("memory")[..], b"body");
+    /// ```
+    pub fn to_shared_in(&self, pool: &mut SlabPool) -> Option<Bytes> {
+        if let Some(message) = self.message.filter(|message| message.is_counted()) {
+            return Some(message.to_shared());
+        }
+        let mut copy = pool.writer(self.bytes.len())?;
+        copy.put(self.bytes);
+        Some(copy.bytes(0, self.bytes.len()))
     }
 
     /// The part as a message of its own.

@@ -3,6 +3,7 @@
 //! A *slab* is one block of memory with a reference count. A [`SlabWriter`] fills it from the front; [`Bytes`] are
 //! slices of the part already filled. When the last reference goes, a pooled slab is pushed on its home's return
 //! stack, and the pool's owner takes the whole stack back in one swap: no lock, and no allocator on the data path.
+//! Which of the free slabs is used next, see [`pool`].
 //!
 //! # Invariant (every `unsafe` block below points here)
 //!
@@ -12,13 +13,17 @@
 //!   touched by that one writer only. `Bytes` cover only filled bytes. So no byte is shared and written at once.
 //! * A slab has at most one `SlabWriter`, which is made only from a slab nobody else refers to.
 
+mod pool;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use crate::counters::SLABS_IN_USE;
 use crate::limits;
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::sync::{Arc, thread_mark};
+
+pub use pool::SlabPool;
 
 /// One cache line: the data starts on its own line, away from the count.
 const HEADER_BYTES: usize = 64;
@@ -32,6 +37,8 @@ struct Header {
     kind: Kind,
     /// Link of the return stack; meaningful only while the slab is on it.
     next_free: *mut Header,
+    /// The last reference went on another thread than the pool's; meaningful only for a free slab.
+    is_cold: bool,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER_BYTES);
@@ -49,8 +56,10 @@ enum Kind {
 struct Home {
     /// Stack of returned slabs: anyone pushes, only the pool's owner takes (all at once, so there is no ABA).
     returned: AtomicPtr<Header>,
-    returned_count: AtomicUsize,
+    returned_bytes: AtomicUsize,
     closed: AtomicBool,
+    /// The thread that took a slab last, by its [`thread_mark`].
+    user: AtomicUsize,
 }
 
 // SAFETY: must hold: the raw headers on the stack are owned by the stack alone. Made to hold by `release`, which pushes
@@ -62,13 +71,19 @@ unsafe impl Sync for Home {}
 impl Home {
     /// Takes a slab nobody refers to any more.
     fn give_back(&self, slab: NonNull<Header>) {
-        let full = self.returned_count.load(Ordering::Relaxed) >= limits::POOL_FREE_SLABS_MAX;
-        if full || self.closed.load(Ordering::Relaxed) {
-            // SAFETY: the count reached zero (caller), so this is the only reference; else: double free.
+        // SAFETY: the count reached zero (caller), so this is the only reference; else: a race with another's write.
+        let bytes = unsafe { (*slab.as_ptr()).capacity };
+        // Relaxed, like `closed` and `user`: hints, each a little late at worst.
+        let held_bytes = self.returned_bytes.load(Ordering::Relaxed) + bytes;
+        if held_bytes > limits::POOL_RETURNED_BYTES_MAX || self.closed.load(Ordering::Relaxed) {
+            // SAFETY: as above; else: double free.
             unsafe { free(slab) };
             return;
         }
-        self.returned_count.fetch_add(1, Ordering::Relaxed);
+        self.returned_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_cold = self.user.load(Ordering::Relaxed) != thread_mark();
+        // SAFETY: as above; the write is published with the slab.
+        unsafe { (*slab.as_ptr()).is_cold = is_cold };
         let mut head = self.returned.load(Ordering::Relaxed);
         loop {
             // SAFETY: we own the slab until the push below succeeds; else: a racing write to `next_free`.
@@ -91,8 +106,9 @@ impl Home {
         let mut head = self.returned.swap(std::ptr::null_mut(), Ordering::Acquire);
         while let Some(slab) = NonNull::new(head) {
             // SAFETY: the swap made us the only owner of the whole chain; else: use after free.
-            head = unsafe { (*slab.as_ptr()).next_free };
-            self.returned_count.fetch_sub(1, Ordering::Relaxed);
+            let (next, bytes) = unsafe { ((*slab.as_ptr()).next_free, (*slab.as_ptr()).capacity) };
+            head = next;
+            self.returned_bytes.fetch_sub(bytes, Ordering::Relaxed);
             each(slab);
         }
     }
@@ -123,6 +139,7 @@ fn allocate(capacity: usize, kind: Kind) -> Option<NonNull<Header>> {
             capacity,
             kind,
             next_free: std::ptr::null_mut(),
+            is_cold: false,
         });
     }
     Some(header)
@@ -160,6 +177,26 @@ impl Slab {
     fn header(&self) -> &Header {
         // SAFETY: a `Slab` keeps its header alive (module invariant); else: use after free.
         unsafe { self.0.as_ref() }
+    }
+
+    /// A slab nobody else refers to, taken from a pool's free ones or fresh.
+    ///
+    /// # Safety
+    /// A `reused` slab has no references, and `kind` sends it to its own pool.
+    unsafe fn begin(reused: Option<NonNull<Header>>, capacity: usize, kind: Kind) -> Option<Slab> {
+        let slab = match reused {
+            Some(slab) => {
+                // SAFETY: no references (caller), so these plain writes race with nobody.
+                unsafe {
+                    (*slab.as_ptr()).refs = AtomicUsize::new(1);
+                    (*slab.as_ptr()).kind = kind;
+                }
+                slab
+            }
+            None => allocate(capacity, kind)?,
+        };
+        SLABS_IN_USE.inc();
+        Some(Slab(slab))
     }
 
     /// A fresh slab outside any pool; `None` if the system has no memory for it.
@@ -229,82 +266,6 @@ fn release(slab: NonNull<Header>) {
 impl std::fmt::Debug for Slab {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Slab({} bytes, {} refs)", self.capacity(), self.ref_count())
-    }
-}
-
-/// Source of slabs for one thread or one pipe end.
-pub struct SlabPool {
-    home: Arc<Home>,
-    free: Vec<NonNull<Header>>,
-    slab_bytes: usize,
-}
-
-// SAFETY: must hold: headers in `free` have no references. Held by `SlabPool::fill_free`. Otherwise: double use.
-unsafe impl Send for SlabPool {}
-
-impl std::fmt::Debug for SlabPool {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SlabPool({} free of {} bytes)", self.free.len(), self.slab_bytes)
-    }
-}
-
-impl Default for SlabPool {
-    fn default() -> Self {
-        Self::new(limits::SLAB_BYTES)
-    }
-}
-
-impl SlabPool {
-    /// A pool of slabs of `slab_bytes` each.
-    pub fn new(slab_bytes: usize) -> Self {
-        let home = Home {
-            returned: AtomicPtr::new(std::ptr::null_mut()),
-            returned_count: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
-        };
-        Self { home: Arc::new(home), free: Vec::new(), slab_bytes }
-    }
-
-    /// Size of the pool's slabs, in bytes.
-    pub fn slab_bytes(&self) -> usize {
-        self.slab_bytes
-    }
-
-    /// A writer over a slab of at least `capacity` bytes; `None` if the system has no memory for it.
-    pub fn writer(&mut self, capacity: usize) -> Option<SlabWriter> {
-        let slab = if capacity > self.slab_bytes { Slab::alloc(capacity)? } else { self.pooled()? };
-        Some(SlabWriter::new(slab))
-    }
-
-    fn pooled(&mut self) -> Option<Slab> {
-        if self.free.is_empty() {
-            let free = &mut self.free;
-            self.home.take_all(|slab| free.push(slab));
-        }
-        let kind = Kind::Pooled(Some(self.home.clone()));
-        let slab = match self.free.pop() {
-            Some(slab) => {
-                // SAFETY: slabs in `free` have no references, so these plain writes race with nobody.
-                unsafe {
-                    (*slab.as_ptr()).refs = AtomicUsize::new(1);
-                    (*slab.as_ptr()).kind = kind;
-                }
-                slab
-            }
-            None => allocate(self.slab_bytes, kind)?,
-        };
-        SLABS_IN_USE.inc();
-        Some(Slab(slab))
-    }
-}
-
-impl Drop for SlabPool {
-    fn drop(&mut self) {
-        self.home.closed.store(true, Ordering::Relaxed);
-        for slab in self.free.drain(..) {
-            // SAFETY: slabs in `free` have no references; else: double free.
-            unsafe { free(slab) };
-        }
     }
 }
 

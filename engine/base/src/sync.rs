@@ -88,3 +88,17 @@ pub fn seq_cst_point() {
     #[cfg(loom)]
     loom::sync::atomic::fence(loom::sync::atomic::Ordering::SeqCst);
 }
+
+/// A number that tells threads apart, while they live. Cheap; zero is no thread's.
+#[inline]
+pub fn thread_mark() -> usize {
+    #[cfg(not(loom))]
+    {
+        thread_local!(static MARK: u8 = const { 0 });
+        MARK.with(|mark| std::ptr::from_ref(mark) as usize)
+    }
+    #[cfg(loom)]
+    {
+        1 // loom's threads are not told apart: the mark is only a hint
+    }
+}

@@ -393,6 +393,14 @@ impl FanOut {
         let threshold = scope.options.copy_threshold_bytes;
         let encode_once = self.matching.len() > 1 && part.len() < threshold as usize;
         if !encode_once {
+            // A large body is copied once at the most, whatever the number of peers.
+            let shared = match self.matching.len() > 1 && !part.is_counted() {
+                true => {
+                    Some(Message::from(part.to_shared_in(scope.pool).ok_or(Refused::NoMemory)?))
+                }
+                false => None,
+            };
+            let part = shared.as_ref().map_or(part, PartRef::from);
             for slot in &self.matching {
                 if let Some(pipe) = scope.pipes.get_mut(*slot) {
                     pipe.put(scope.pool, part, more, threshold)?;

@@ -15,10 +15,14 @@ use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
 
 /// A sender whose last message went out longer ago than this writes the next one itself; a faster one batches.
 const INLINE_GAP_NS: u64 = 3 * NS_PER_US;
+/// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
+const BURST_WRITES_MAX: u32 = 4;
 /// How long a batching sender leaves messages behind before it writes them itself.
 const BATCH_AGE_NS: u64 = 20 * NS_PER_US;
-/// Messages between two looks at the clock while batching.
-const CLOCK_EVERY_MESSAGES: u32 = 16;
+/// How often a batching sender looks at the clock.
+const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
+/// A sender that is so fast that it would look less often than this looks all the same.
+const MESSAGES_PER_LOOK_MAX: u64 = 64;
 
 /// One peer of a socket.
 pub struct Pipe {
@@ -47,10 +51,34 @@ pub struct Pipe {
     flush: FlushState,
 }
 
+/// What decides who writes a pipe's next message.
 #[derive(Default)]
 struct FlushState {
     last_write_ns: u64,
-    messages_since_clock: u32,
+    /// Writes one by one that the present burst may still have.
+    burst_writes_left: u32,
+    last_look_ns: u64,
+    messages_since_look: u64,
+    /// Messages between two looks at the clock: as many as the sender makes in [`LOOK_INTERVAL_NS`].
+    messages_per_look: u64,
+}
+
+impl FlushState {
+    /// Looks at the clock, and sets when to look next. Returns the time between the last messages.
+    fn look(&mut self, now_ns: u64) -> u64 {
+        let gap_ns = now_ns.saturating_sub(self.last_look_ns) / self.messages_since_look.max(1);
+        self.messages_per_look = LOOK_INTERVAL_NS
+            .checked_div(gap_ns)
+            .unwrap_or(u64::MAX)
+            .clamp(1, MESSAGES_PER_LOOK_MAX);
+        self.begin_counting(now_ns);
+        gap_ns
+    }
+
+    fn begin_counting(&mut self, now_ns: u64) {
+        self.last_look_ns = now_ns;
+        self.messages_since_look = 0;
+    }
 }
 
 impl std::fmt::Debug for Pipe {
@@ -247,9 +275,9 @@ impl Pipe {
         } else if unwritten_bytes >= limits::FLUSH_BYTES as u64 {
             self.write_batch(clock);
         } else {
-            self.flush.messages_since_clock += 1;
-            if self.flush.messages_since_clock >= CLOCK_EVERY_MESSAGES {
-                self.write_if_old(clock);
+            self.flush.messages_since_look += 1;
+            if self.flush.messages_since_look >= self.flush.messages_per_look {
+                self.write_if_late(clock);
             }
         }
     }
@@ -258,10 +286,15 @@ impl Pipe {
     fn nothing_else_is_queued(&mut self, told: bool, clock: &Clock, may_write: bool) {
         let PipePeer::Link(link) = &self.peer else { return };
         let now_ns = clock.now_ns();
-        let spaced = now_ns.saturating_sub(self.flush.last_write_ns) >= INLINE_GAP_NS;
-        self.flush.messages_since_clock = 0;
-        self.flush.last_write_ns = now_ns;
-        if may_write && spaced && link.is_connected() {
+        let flush = &mut self.flush;
+        if now_ns.saturating_sub(flush.last_write_ns) >= INLINE_GAP_NS {
+            flush.burst_writes_left = BURST_WRITES_MAX;
+        }
+        flush.messages_per_look = 1;
+        flush.begin_counting(now_ns);
+        flush.last_write_ns = now_ns;
+        if may_write && flush.burst_writes_left > 0 && link.is_connected() {
+            flush.burst_writes_left -= 1;
             let drained = matches!(link.drive_tx(told), Flushed::Drained);
             self.flush.last_write_ns = clock.now_ns();
             if drained {
@@ -279,13 +312,17 @@ impl Pipe {
         // The I/O thread watches this pipe: whatever does not go now, it will write.
         drop(link.drive_tx(false));
         self.flush.last_write_ns = clock.now_ns();
-        self.flush.messages_since_clock = 0;
+        self.flush.begin_counting(self.flush.last_write_ns);
     }
 
+    /// Messages were left behind. A sender that is in no hurry any more writes them, and so does one that left them for
+    /// long.
     #[cold]
-    fn write_if_old(&mut self, clock: &Clock) {
-        self.flush.messages_since_clock = 0;
-        if clock.now_ns().saturating_sub(self.flush.last_write_ns) >= BATCH_AGE_NS {
+    fn write_if_late(&mut self, clock: &Clock) {
+        let now_ns = clock.now_ns();
+        let gap_ns = self.flush.look(now_ns);
+        let age_ns = now_ns.saturating_sub(self.flush.last_write_ns);
+        if gap_ns >= INLINE_GAP_NS || age_ns >= BATCH_AGE_NS {
             self.write_batch(clock);
         }
     }

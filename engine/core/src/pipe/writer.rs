@@ -26,7 +26,8 @@ impl PipeWriter {
         Self(Kind::Conflate(conflate))
     }
 
-    /// Appends one part of a message. Bodies of at least `copy_threshold_bytes` go by reference, others are copied.
+    /// Appends one part of a message. Bodies of at least `copy_threshold_bytes` go by reference, others are copied into
+    /// the batch; so are those that only live for the call, as long as they fit a slab.
     #[inline]
     pub fn put_part(
         &mut self,
@@ -49,11 +50,14 @@ impl PipeWriter {
         let mut header = [0; 9];
         let header_bytes = encode_header(flags, part.len(), &mut header);
         let header = &header[..header_bytes];
-        if part.len() < copy_threshold_bytes {
+        let is_copied = part.len() < copy_threshold_bytes
+            || !part.is_counted() && part.len() + header_bytes <= pool.slab_bytes();
+        if is_copied {
             stream.append_copy(pool, header, part.bytes())
         } else {
+            let body = part.to_shared_in(pool).ok_or(NoMemory { wanted_bytes: part.len() })?;
             stream.append_copy(pool, header, &[])?;
-            stream.append_shared(part.to_shared());
+            stream.append_shared(body);
             Ok(())
         }
     }
