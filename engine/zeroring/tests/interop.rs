@@ -12,6 +12,8 @@ mod support;
 mod content;
 #[path = "interop/heartbeats.rs"]
 mod heartbeats;
+#[path = "interop/killed.rs"]
+mod killed;
 #[path = "interop/matrix.rs"]
 mod matrix;
 #[path = "interop/monitoring.rs"]
@@ -22,3 +24,7 @@ mod peer;
 mod reconnect;
 #[path = "interop/roles.rs"]
 mod roles;
+#[path = "interop/same_events.rs"]
+mod same_events;
+#[path = "interop/stream.rs"]
+mod stream;

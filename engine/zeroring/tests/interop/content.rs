@@ -6,15 +6,20 @@ pub struct Content {
     pub messages: usize,
     /// Bytes per part, used in turn.
     pub sizes: &'static [usize],
-    pub parts: usize,
+    /// Parts per message, used in turn.
+    pub parts: &'static [usize],
     /// A part in front of all others.
     pub topic: Option<&'static str>,
 }
 
-/// Both frame lengths, empty parts, and what does not fit a batch.
-const SMALL: Content =
-    Content { messages: 200, sizes: &[0, 1, 64, 255, 256, 65_536], parts: 1, topic: None };
-const LARGE: Content = Content { messages: 3, sizes: &[10 << 20], parts: 1, topic: None };
+/// Both frame lengths, empty parts, what is not copied, and what does not fit a batch.
+const SMALL: Content = Content {
+    messages: 210,
+    sizes: &[0, 1, 64, 255, 256, 4096, 65_536],
+    parts: &[1, 3],
+    topic: None,
+};
+const LARGE: Content = Content { messages: 2, sizes: &[10 << 20], parts: &[1, 3], topic: None };
 
 impl Content {
     pub const fn small() -> Self {
@@ -25,13 +30,20 @@ impl Content {
         LARGE
     }
 
+    /// With a topic in front, which is one of the parts.
+    pub fn about(self, topic: Option<&'static str>) -> Self {
+        let parts = if topic.is_some() { &[0, 2][..] } else { self.parts };
+        Self { topic, parts, ..self }
+    }
+
     /// The options that make the peer's content this one.
     pub fn options(&self) -> Vec<String> {
-        let sizes: Vec<_> = self.sizes.iter().map(usize::to_string).collect();
+        let list =
+            |numbers: &[usize]| numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         let mut options = vec![
             format!("--count={}", self.messages),
-            format!("--size={}", sizes.join(",")),
-            format!("--parts={}", self.parts),
+            format!("--size={}", list(self.sizes)),
+            format!("--parts={}", list(self.parts)),
         ];
         options.extend(self.topic.map(|topic| format!("--topic={topic}")));
         options
@@ -40,11 +52,13 @@ impl Content {
     /// All parts of one message.
     pub fn message(&self, sequence: usize) -> Vec<Vec<u8>> {
         let topic = self.topic.map(|topic| topic.as_bytes().to_vec());
+        let first = sequence * self.parts.iter().max().expect("a list of parts");
         let part = |part| {
-            let size = self.sizes[(sequence * self.parts + part) % self.sizes.len()];
+            let size = self.sizes[(first + part) % self.sizes.len()];
             body(sequence, part, size)
         };
-        topic.into_iter().chain((0..self.parts).map(part)).collect()
+        let parts = self.parts[sequence % self.parts.len()];
+        topic.into_iter().chain((0..parts).map(part)).collect()
     }
 }
 
@@ -57,6 +71,7 @@ fn body(sequence: usize, part: usize, size: usize) -> Vec<u8> {
 
 #[test]
 fn content_is_as_agreed() {
-    let content = Content { sizes: &[12], ..Content::small() };
-    assert_eq!(content.message(3), [b"3:0:12:3:0:1"]);
+    let content = Content { sizes: &[12, 5], parts: &[1, 2], ..Content::small() };
+    assert_eq!(content.message(2), [b"2:0:12:2:0:1"]);
+    assert_eq!(content.message(3), [b"3:0:12:3:0:1".to_vec(), b"3:1:5".to_vec()]);
 }

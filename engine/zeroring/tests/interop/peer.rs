@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::DEADLINE;
+use zeroring::AnySocket;
+
+use crate::support::{DEADLINE, Env};
 
 /// Which libzmq the peer runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +55,49 @@ impl Peer {
         command.args(words.next()).args([attach, endpoint]).args(words);
         // A later option counts, so `options` may have another deadline.
         command.arg(format!("--deadline-ms={}", DEADLINE.as_millis())).args(options);
+        // The peer makes sure that this is what it runs with, and fails otherwise.
+        command.arg(match libzmq {
+            Libzmq::Bundled => "--libzmq=bundled",
+            Libzmq::System => "--libzmq=system",
+        });
         if libzmq == Libzmq::System {
             command.env("LD_PRELOAD", "libzmq.so.5"); // its functions then come before the bundled ones
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command, format!("peer {role} {attach} {endpoint}"))
+    }
+
+    /// Starts a peer and attaches `socket` to it: one side binds, the other connects.
+    pub fn meet(
+        env: &Env,
+        libzmq: Libzmq,
+        role: &str,
+        socket: &AnySocket,
+        options: &[String],
+        we_bind: bool,
+    ) -> Self {
+        let endpoint = env.endpoint("meeting");
+        if we_bind {
+            let bound = socket.bind(&endpoint).expect("a fresh endpoint");
+            Self::start_with(libzmq, role, "connect", &bound, options)
+        } else {
+            let peer = Self::start_with(libzmq, role, "bind", &endpoint, options);
+            socket.connect(&peer.endpoint).expect("valid");
+            peer
+        }
+    }
+
+    /// Starts this very test program again as `child`, an ignored test that takes its orders from the environment:
+    /// a process of ours that may be killed.
+    pub fn ourselves(child: &str, orders: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("a test program"));
+        command.args(["--exact", child, "--ignored", "--nocapture"]).envs(orders.iter().copied());
+        Self::spawn(command, format!("our child {orders:?}"))
+    }
+
+    fn spawn(mut command: Command, label: String) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
-            panic!("{}: {error}; scripts/setup installs what the tests need", python.display())
+            panic!("{command:?}: {error}; scripts/setup installs what the tests need")
         });
         let (stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
         let (send, lines) = channel();
@@ -73,19 +112,11 @@ impl Peer {
             }
             text
         });
-        let mut peer = Self {
-            child,
-            lines,
-            errors: Some(errors),
-            seen: Vec::new(),
-            label: format!("peer {role} {attach} {endpoint}"),
-            endpoint: String::new(),
-        };
-        let ready = peer.line();
-        peer.endpoint = match ready.as_deref().and_then(|line| line.strip_prefix("READY ")) {
-            Some(endpoint) => endpoint.to_owned(),
-            None => peer.fail("is not ready"),
-        };
+        let errors = Some(errors);
+        let mut peer =
+            Self { child, lines, errors, seen: Vec::new(), label, endpoint: String::new() };
+        let ready = peer.await_line("READY ");
+        peer.endpoint = ready.trim_start_matches("READY ").to_owned();
         peer
     }
 
@@ -120,6 +151,11 @@ impl Peer {
             self.fail("failed");
         }
         std::mem::take(&mut self.seen)
+    }
+
+    /// Waits until it said that all is done, though it stays.
+    pub fn await_done(&mut self) {
+        self.await_line("OK");
     }
 
     /// Waits for its end, which its deadline brings. Returns what it printed.

@@ -1,5 +1,7 @@
 //! What our side of a pairing does; the peer's roles mirror these.
 
+use std::time::Duration;
+
 use zeroring::{AnySocket, Context, Message, Multipart, SendError, SocketType};
 
 use crate::content::Content;
@@ -30,11 +32,13 @@ pub struct Ours {
     pub to: Option<&'static str>,
     /// What we are called.
     pub routing_id: Option<&'static str>,
+    /// REQ: may ask again, and knows the answer to its last request.
+    pub relaxed: bool,
 }
 
 impl Ours {
     pub const fn new(does: Does, kind: SocketType) -> Self {
-        Self { does, kind, envelope: false, to: None, routing_id: None }
+        Self { does, kind, envelope: false, to: None, routing_id: None, relaxed: false }
     }
 
     pub const fn with_envelope(self) -> Self {
@@ -49,6 +53,10 @@ impl Ours {
         Self { routing_id: Some(id), ..self }
     }
 
+    pub const fn relaxed(self) -> Self {
+        Self { relaxed: true, ..self }
+    }
+
     /// The socket, before it is attached.
     pub fn socket(&self, context: &Context) -> AnySocket {
         let socket = context.any_socket(self.kind).expect("a socket");
@@ -58,17 +66,20 @@ impl Ours {
         if self.to.is_some() {
             socket.set_router_mandatory(true);
         }
+        socket.set_reconnect_interval(Some(Duration::from_millis(10)));
+        socket.set_req_relaxed(self.relaxed);
+        socket.set_req_correlate(self.relaxed);
         if self.kind == SocketType::Sub {
             socket.subscribe("").expect("a SUB subscribes");
+        }
+        if self.kind == SocketType::XSub {
+            socket.send(b"\x01").expect("a XSUB never waits");
         }
         socket
     }
 
     /// Plays the role to its end.
     pub fn play(&self, socket: &AnySocket, content: &Content) {
-        if self.kind == SocketType::XSub {
-            socket.send(b"\x01").expect("a XSUB never waits");
-        }
         match self.does {
             Does::Echo => (0..content.messages).for_each(|_| send(socket, recv(socket))),
             Does::Request => self.request(socket, content),

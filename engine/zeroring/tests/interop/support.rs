@@ -39,6 +39,16 @@ macro_rules! everywhere {
     };
 }
 
+/// Does the same with several things at the same time: most of it is waiting for processes.
+pub fn at_once<T: Send>(things: impl IntoIterator<Item = T>, does: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for thing in things {
+            let does = &does;
+            scope.spawn(move || does(thing));
+        }
+    });
+}
+
 /// Runs a test; afterwards its context must end by itself.
 pub fn run(via: Via, driver: DriverChoice, test: impl FnOnce(&Env)) {
     if driver == DriverChoice::Uring
