@@ -64,8 +64,8 @@ pub enum IoCommand {
     Lease(Arc<Link>),
     /// Whoever drove the link found that its stream (of that generation) is over.
     StreamEnded(Arc<Link>, u64, RxEnd),
-    /// A PING with a time-to-live (in tenths of a second) came.
-    PeerPing(Arc<Link>, u16),
+    /// A PING with a time-to-live came; the link knows which.
+    PeerPing(Arc<Link>),
     /// A resolver thread started a connection attempt (or could not), for that attempt number.
     Resolved(EndpointId, u64, io::Result<Box<dyn Connecting>>),
     /// The context is gone: drop everything and end.

@@ -35,6 +35,8 @@ pub struct World {
     monitors: Vec<(String, Receiver<MonitorEvent>)>,
     /// Connections may be killed in this run; otherwise nothing at all may be lost.
     pub is_deadly: bool,
+    /// Things the engine did.
+    pub work: usize,
     digest: u64,
     prints: bool,
 }
@@ -58,6 +60,7 @@ impl World {
             cuts: Vec::new(),
             monitors: Vec::new(),
             is_deadly,
+            work: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             prints,
         };
@@ -116,6 +119,7 @@ impl World {
     fn turn_until_idle(&mut self) {
         for _ in 0..TURNS_MAX {
             let done: usize = self.nodes.iter().map(|node| node.context.turn()).sum();
+            self.work += done;
             if done == 0 {
                 return;
             }

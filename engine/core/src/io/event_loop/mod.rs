@@ -12,6 +12,7 @@ mod closing;
 mod connect;
 mod connection;
 mod flush;
+mod heartbeat;
 mod lease;
 mod timers;
 
@@ -161,7 +162,7 @@ impl EventLoop {
             IoCommand::StreamEnded(link, generation, end) => {
                 self.stream_ended(&link, generation, end);
             }
-            IoCommand::PeerPing(link, ttl_ds) => self.peer_ping(&link, ttl_ds),
+            IoCommand::PeerPing(link) => self.peer_ping(&link),
             IoCommand::Resolved(id, attempt, result) => self.resolved(id, attempt, result),
             IoCommand::Stop => self.stop(),
         }

@@ -20,7 +20,7 @@ mod tx;
 pub use rx::{LinkRx, RxEnd};
 pub use tx::{Flushed, LinkTx};
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use zeroring_base::SlabPool;
@@ -60,6 +60,11 @@ pub struct Link {
     generation: AtomicU64,
     /// Reads that brought something; heartbeats look at it.
     activity: AtomicU64,
+    /// Either side sends PINGs, which are to be answered soon, whoever reads.
+    has_heartbeat: AtomicBool,
+    /// Time-to-live of the peer's last PING (tenths of a second) until the I/O thread takes it, and by that the mark that
+    /// it was told; 0: there is none.
+    peer_ttl_ds: AtomicU32,
     /// The I/O thread was told to flush and has not begun.
     flush_queued: AtomicBool,
     /// The I/O thread was told to go on reading and has not begun.
@@ -101,6 +106,8 @@ impl Link {
             connected: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             activity: AtomicU64::new(0),
+            has_heartbeat: AtomicBool::new(false),
+            peer_ttl_ds: AtomicU32::new(0),
             flush_queued: AtomicBool::new(false),
             resume_queued: AtomicBool::new(false),
             failure_queued: AtomicBool::new(false),
@@ -158,6 +165,7 @@ impl Link {
         if connected {
             self.generation.fetch_add(1, Ordering::AcqRel);
             self.failure_queued.store(false, Ordering::Release);
+            self.peer_ttl_ds.store(0, Ordering::Release); // of a peer before
         }
         self.connected.store(connected, Ordering::Release);
     }
@@ -231,9 +239,28 @@ impl Link {
         self.ask_flush();
     }
 
-    /// A PING with a time-to-live came.
+    /// Either side sends PINGs.
+    pub fn note_heartbeat(&self) {
+        self.has_heartbeat.store(true, Ordering::Relaxed); // a hint for `has_heartbeat`
+    }
+
+    /// True if either side was seen to send PINGs.
+    pub fn has_heartbeat(&self) -> bool {
+        self.has_heartbeat.load(Ordering::Relaxed) // a hint, set by `note_heartbeat`
+    }
+
+    /// A PING with a time-to-live came. However many come, at most one command is on its way.
     pub fn report_ping(self: &Arc<Self>, ttl_ds: u16) {
-        self.io.send(IoCommand::PeerPing(self.clone(), ttl_ds));
+        // Pairs with the swap in `take_peer_ttl`: whoever finds 0 here is followed by a look that finds `ttl_ds`.
+        if ttl_ds > 0 && self.peer_ttl_ds.swap(u32::from(ttl_ds), Ordering::AcqRel) == 0 {
+            self.io.send(IoCommand::PeerPing(self.clone()));
+        }
+    }
+
+    /// I/O thread: the time-to-live of the last PING, in tenths of a second, if it was not taken yet.
+    pub fn take_peer_ttl(&self) -> Option<u16> {
+        // Pairs with the swap in `report_ping`: a PING that comes from here on sends a command of its own.
+        u16::try_from(self.peer_ttl_ds.swap(0, Ordering::AcqRel)).ok().filter(|ttl_ds| *ttl_ds > 0)
     }
 
     /// The application lets go of its end of the pipe; what it sent may take up to `linger_ns` (`None`: for ever).
