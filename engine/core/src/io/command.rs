@@ -52,8 +52,8 @@ pub enum IoCommand {
     /// Connect and stay connected.
     Connect(Box<ConnectSpec>),
     /// Close a listener with its connections, or a connector. Pipes flush for up to the linger time (ns, `None`: for
-    /// ever).
-    CloseEndpoint(EndpointId, Option<u64>),
+    /// ever). The flag says that the socket lives on without it.
+    CloseEndpoint(EndpointId, Option<u64>, bool),
     /// The application's end of a pipe is closed; flush for up to the linger time, then close the connection.
     CloseLink(Arc<Link>, Option<u64>),
     /// Something is queued for writing.
@@ -66,8 +66,8 @@ pub enum IoCommand {
     StreamEnded(Arc<Link>, u64, RxEnd),
     /// A PING with a time-to-live came; the link knows which.
     PeerPing(Arc<Link>),
-    /// A resolver thread started a connection attempt (or could not), for that attempt number.
-    Resolved(EndpointId, u64, io::Result<Box<dyn Connecting>>),
+    /// A resolver thread started a connection attempt, or could not.
+    Resolved(EndpointId, io::Result<Box<dyn Connecting>>),
     /// The context is gone: drop everything and end.
     Stop,
 }

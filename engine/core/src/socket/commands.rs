@@ -47,6 +47,7 @@ impl SocketCore {
                 }
             }
             SocketCommand::Gone(id) => self.gone(id),
+            SocketCommand::EndpointOver(id) => self.forget_endpoint(id),
             SocketCommand::Bound(id, peer, peer_pipe) => self.inproc_bound(id, peer, peer_pipe),
             SocketCommand::HighWaterMarks(id, send, recv) => {
                 self.peer_marks_changed(id, (send, recv))

@@ -1,9 +1,11 @@
 //! bind, connect, unbind, disconnect: endpoints by text (libzmq-surface §8).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use zeroring_base::mailbox::Sender;
 use zeroring_zmtp::SocketType;
 
@@ -64,20 +66,12 @@ impl SocketCore {
         let transport = self.transport_for(&endpoint, text)?;
         let thread = self.io_thread(text)?;
         let listener = transport.bind(endpoint.address(), &self.options).map_err(|source| {
-            self.handle.monitor().emit(MonitorEvent {
-                local_endpoint: endpoint.address().to_owned(),
-                on_listener: true,
-                detail: source.to_string(),
-                ..event(EventKind::BindFailed, source.raw_os_error().unwrap_or(0) as u32)
-            });
+            self.tell_of_failed_bind(&endpoint, text, &source);
             EndpointFault::Io { endpoint: text.to_owned(), source }
         })?;
         let resolved = listener.endpoint().to_owned();
-        self.handle.monitor().emit(MonitorEvent {
-            local_endpoint: resolved.clone(),
-            on_listener: true,
-            ..event(EventKind::Listening, listener.handle().number() as u32)
-        });
+        let number = listener.handle().number() as u32;
+        self.emit_on_listener(EventKind::Listening, number, &resolved, "");
         let id = EndpointId(self.handle.next_link());
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopping = Some((listener.clone(), is_stopped.clone()));
@@ -93,6 +87,29 @@ impl SocketCore {
             Registered { id, is_bind: true, thread: Some(thread), listener: stopping },
         );
         Ok(resolved)
+    }
+
+    /// libzmq-surface §9.3: a descriptor that could not be bound is closed first, and tcp's has no address yet. An address
+    /// that means nothing here does not come that far.
+    fn tell_of_failed_bind(&self, endpoint: &Endpoint, text: &str, source: &io::Error) {
+        const NO_DESCRIPTOR: u32 = u32::MAX; // -1: it is closed already
+        let detail = source.to_string();
+        let errno = Errno::from_io_error(source);
+        if !matches!(errno, None | Some(Errno::NODEV | Errno::INVAL | Errno::NAMETOOLONG)) {
+            let address = if endpoint.scheme() == "tcp" { "" } else { text };
+            self.emit_on_listener(EventKind::Closed, NO_DESCRIPTOR, address, &detail);
+        }
+        let number = source.raw_os_error().unwrap_or(0) as u32;
+        self.emit_on_listener(EventKind::BindFailed, number, endpoint.address(), &detail);
+    }
+
+    fn emit_on_listener(&self, kind: EventKind, value: u32, address: &str, detail: &str) {
+        self.handle.monitor().emit(MonitorEvent {
+            local_endpoint: address.to_owned(),
+            on_listener: true,
+            detail: detail.to_owned(),
+            ..event(kind, value)
+        });
     }
 
     /// Connects to an endpoint and stays connected. Success does not mean that the peer is there.
@@ -194,7 +211,7 @@ impl SocketCore {
         let key = self.registered_text(&endpoint, text).ok_or_else(unknown)?;
         let registered = self.endpoints.by_text.remove(&key).ok_or_else(unknown)?;
         for one in registered {
-            self.close_endpoint(&key, &one);
+            self.close_endpoint(&key, &one, true);
         }
         Ok(())
     }
@@ -211,7 +228,7 @@ impl SocketCore {
             .find(|alias| self.endpoints.by_text.contains_key(alias))
     }
 
-    fn close_endpoint(&mut self, text: &str, registered: &Registered) {
+    fn close_endpoint(&mut self, text: &str, registered: &Registered, is_disconnect: bool) {
         let linger_ns = u64::try_from(self.options.linger_ms).ok().map(|ms| ms * 1_000_000);
         if registered.thread.is_none() && registered.is_bind {
             self.context.inproc().unbind(text, &self.handle);
@@ -232,16 +249,27 @@ impl SocketCore {
             // Release pairs with the Acquire in `accept_failed`: who sees the listener stopped sees the mark.
             is_stopped.store(true, Ordering::Release);
             listener.stop(); // here, not on the I/O thread: the address is free when this returns
+            // Told here too: the monitor of a socket that is closed ends before the I/O thread comes to it.
+            let number = listener.handle().number() as u32;
+            self.emit_on_listener(EventKind::Closed, number, listener.endpoint(), "");
         }
         if let Some(thread) = &registered.thread {
-            thread.send(IoCommand::CloseEndpoint(registered.id, linger_ns));
+            thread.send(IoCommand::CloseEndpoint(registered.id, linger_ns, is_disconnect));
         }
+    }
+
+    /// The I/O thread gave it up: its text is free for another connect.
+    pub(super) fn forget_endpoint(&mut self, id: EndpointId) {
+        self.endpoints.by_text.retain(|_, all| {
+            all.retain(|registered| registered.id != id);
+            !all.is_empty()
+        });
     }
 
     pub(super) fn close_all_endpoints(&mut self) {
         for (text, registered) in std::mem::take(&mut self.endpoints.by_text) {
             for one in registered {
-                self.close_endpoint(&text, &one);
+                self.close_endpoint(&text, &one, false);
             }
         }
     }

@@ -119,6 +119,8 @@ pub enum SocketCommand {
     Writable(PipeId),
     /// The other end of the pipe is closed; what it sent can still be read.
     Gone(PipeId),
+    /// The I/O thread gave an endpoint up that does not stay registered.
+    EndpointOver(EndpointId),
     /// The inproc endpoint was bound: this is the peer.
     Bound(PipeId, SocketHandle, PipeId),
     /// The inproc peer's high-water marks (sending, receiving) are these now.

@@ -17,11 +17,7 @@ pub struct Stranger(Arc<dyn Stream>);
 impl Stranger {
     /// Connects to `address` as a socket of type `kind` and shakes hands.
     pub fn join(world: &mut World, address: &str, kind: SocketType) -> Self {
-        let options = SocketOptions::new(kind, &ContextOptions::default());
-        let transport = world.net.transport("tcp", "stranger");
-        let mut connecting = transport.connect(address, &options).expect("an address");
-        world.advance(MS);
-        let peer = Self(connecting.finish().expect("somebody listens"));
+        let peer = Self::connect(world, address);
         let mut greeting = vec![0_u8; 64];
         greeting[0] = 0xff;
         greeting[9] = 0x7f;
@@ -35,6 +31,15 @@ impl Stranger {
         peer.send(&greeting);
         world.advance(MS);
         peer
+    }
+
+    /// Connects to `address` and says nothing.
+    pub fn connect(world: &mut World, address: &str) -> Self {
+        let options = SocketOptions::new(SocketType::Stream, &ContextOptions::default());
+        let transport = world.net.transport("tcp", "stranger");
+        let mut connecting = transport.connect(address, &options).expect("an address");
+        world.advance(MS);
+        Self(connecting.finish().expect("somebody listens"))
     }
 
     /// Sends bytes, all of which must fit.

@@ -10,6 +10,7 @@ use zeroring_base::wake::{NoSleep, OsWake};
 use zeroring_core::context::{Context, ContextConfig, DriverSeed, Runtime, ThreadSetup};
 use zeroring_core::error::RecvError;
 use zeroring_core::io::driver::Driver;
+use zeroring_core::io::transport::Transport;
 use zeroring_core::monitor::MonitorEvent;
 use zeroring_core::options::{ContextOptions, DriverChoice};
 use zeroring_core::socket::{SocketCore, Timeout};
@@ -89,10 +90,17 @@ impl World {
     /// A context of its own, on a driver of either manner. Returns its number.
     pub fn add_node(&mut self) -> usize {
         let name = format!("n{}", self.nodes.len());
+        let transport = self.net.transport("tcp", &name);
+        self.add_node_with(Arc::new(transport))
+    }
+
+    /// As [`add_node`](Self::add_node), with a transport of the caller's.
+    pub fn add_node_with(&mut self, transport: Arc<dyn Transport>) -> usize {
+        let name = format!("n{}", self.nodes.len());
         let receiving = self.rng.chance(1, 2);
         let context = Context::new(ContextConfig {
             options: ContextOptions::default(),
-            transports: vec![Arc::new(self.net.transport("tcp", &name))],
+            transports: vec![transport],
             runtime: Arc::new(SimRuntime { net: self.net.clone(), receiving }),
             clock: Clock::Virtual(self.clock.clone()),
             seed: self.rng.next_u64(),

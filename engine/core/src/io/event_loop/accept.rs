@@ -121,14 +121,9 @@ impl EventLoop {
         Some(self.listening(token)?.spec.listener.clone())
     }
 
-    /// Stops listening; the CLOSED event carries the listener's address.
+    /// Stops listening. The application's thread told of it already.
     pub(super) fn close_listener(&mut self, id: EndpointId) {
         let Some(listening) = self.listeners.remove(&id) else { return };
         self.remove(listening.token);
-        listening.spec.socket.monitor().emit(MonitorEvent {
-            local_endpoint: listening.spec.listener.endpoint().to_owned(),
-            on_listener: true,
-            ..event(EventKind::Closed, listening.spec.listener.handle().number() as u32)
-        });
     }
 }

@@ -399,7 +399,7 @@ impl EventLoop {
             let mut tx = link.tx();
             tx.attach(stream, version, is_raw);
             tx.queue_first(&unsent);
-            link.set_rx_owner(RxOwner::Io); // before anybody may ask for a lease
+            link.set_rx_owner(&rx, RxOwner::Io); // before anybody may ask for a lease
             link.set_connected(true);
         }
         self.connection_of_link.insert(link.id, token);
@@ -467,7 +467,8 @@ impl EventLoop {
             self.connection_of_link.remove(&link.id);
             self.leased.forget(link);
             link.set_connected(false);
-            link.set_rx_owner(RxOwner::Io);
+            let rx = link.rx();
+            link.set_rx_owner(&rx, RxOwner::Io);
         }
         let persistent = matches!(connection.origin, Origin::Connector(_))
             && !connection.options.immediate
@@ -479,11 +480,10 @@ impl EventLoop {
         emit_end(&connection, &end);
         if !matches!(end, End::Ours) {
             let stop_bits = connection.options.reconnect_stop_bits;
+            let is_shaking_hands = connection.link().is_none();
             let fatal = match &end {
-                End::Handshake(error) => {
-                    error.is_fatal_for_connecter()
-                        || stop_bits & ReconnectStop::HANDSHAKE_FAILED != 0
-                }
+                _ if is_shaking_hands && stop_bits & ReconnectStop::HANDSHAKE_FAILED != 0 => true,
+                End::Handshake(error) => error.is_fatal_for_connecter(),
                 End::Stream(RxEnd::Protocol(_)) => true,
                 _ => false,
             };

@@ -43,7 +43,7 @@ impl EventLoop {
         match self.token_of(link) {
             Some(token) if self.is_paused(token) => self.lend(link),
             Some(token) => self.set_reading(token, false),
-            None => link.set_rx_owner(RxOwner::Io),
+            None => link.set_rx_owner(&link.rx(), RxOwner::Io),
         }
     }
 
@@ -61,7 +61,7 @@ impl EventLoop {
     }
 
     fn lend(&mut self, link: &Arc<Link>) {
-        link.set_rx_owner(RxOwner::App);
+        link.set_rx_owner(&link.rx(), RxOwner::App);
         let visits = link.socket.presence().visits();
         self.leased.forget(link);
         self.leased.links.push((link.clone(), visits));
@@ -103,8 +103,8 @@ impl EventLoop {
 
     fn take_back(&mut self, link: &Arc<Link>) {
         {
-            let _nobody_reads = link.rx();
-            link.set_rx_owner(RxOwner::Io);
+            let nobody_reads = link.rx();
+            link.set_rx_owner(&nobody_reads, RxOwner::Io);
         }
         self.resume_reading(link); // also publishes what waited for credit
     }

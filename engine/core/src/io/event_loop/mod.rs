@@ -154,7 +154,9 @@ impl EventLoop {
         match command {
             IoCommand::Listen(spec) => self.listen(*spec),
             IoCommand::Connect(spec) => self.connect(*spec),
-            IoCommand::CloseEndpoint(id, linger_ns) => self.close_endpoint(id, linger_ns),
+            IoCommand::CloseEndpoint(id, linger_ns, is_disconnect) => {
+                self.close_endpoint(id, linger_ns, is_disconnect);
+            }
             IoCommand::CloseLink(link, linger_ns) => self.close_link(&link, linger_ns),
             IoCommand::Flush(link) => self.flush_and_watch(&link),
             IoCommand::Resume(link) => self.resume_reading(&link),
@@ -163,7 +165,7 @@ impl EventLoop {
                 self.stream_ended(&link, generation, end);
             }
             IoCommand::PeerPing(link) => self.peer_ping(&link),
-            IoCommand::Resolved(id, attempt, result) => self.resolved(id, attempt, result),
+            IoCommand::Resolved(id, result) => self.resolver_answered(id, result),
             IoCommand::Stop => self.stop(),
         }
     }
@@ -260,10 +262,10 @@ impl EventLoop {
     fn stop(&mut self) {
         self.stopped = true;
         for id in self.listeners.keys().copied().collect::<Vec<_>>() {
-            self.close_endpoint(id, Some(0));
+            self.close_endpoint(id, Some(0), false);
         }
         for id in self.connectors.keys().copied().collect::<Vec<_>>() {
-            self.close_endpoint(id, Some(0));
+            self.close_endpoint(id, Some(0), false);
         }
         let tokens: Vec<_> = self.objects.keys().copied().collect();
         for token in tokens {

@@ -143,8 +143,8 @@ impl Link {
         }
     }
 
-    /// Changes who polls the descriptor.
-    pub fn set_rx_owner(&self, owner: RxOwner) {
+    /// Changes who polls the descriptor; only whoever holds the receiving half may.
+    pub fn set_rx_owner(&self, _held: &LinkRx, owner: RxOwner) {
         // SeqCst pairs with the load in `rx_owner`: an application that returns credit looks at the owner afterwards, and
         // a loop that takes the link back looks at the credit afterwards, so one of them goes on reading.
         self.rx_owner.store(owner as u8, Ordering::SeqCst);
@@ -226,7 +226,8 @@ impl Link {
         }
     }
 
-    /// Reports that the present stream is over.
+    /// Reports that the present stream is over. For who holds one of the halves, or owns the connection: the stream must
+    /// not change meanwhile.
     pub fn report_end(self: &Arc<Self>, end: RxEnd) {
         if !self.failure_queued.swap(true, Ordering::AcqRel) {
             self.io.send(IoCommand::StreamEnded(self.clone(), self.generation(), end));
@@ -275,9 +276,8 @@ impl Link {
             return false; // taken back meanwhile; changes under this lock, so that only one of us reads
         }
         let driven = rx.drive(pool, self);
-        drop(rx);
         if let Some(end) = driven.end {
-            self.report_end(end);
+            self.report_end(end); // still locked: the next stream must not have begun when its number is read
         }
         driven.progress
     }
@@ -290,6 +290,7 @@ impl Link {
         match &flushed {
             Flushed::Drained if then_wait => tx.wait_own(),
             Flushed::Failed(_) => tx.stop_writing(), // the reader finds the end, behind what came before
+            Flushed::CloseRequested => self.report_end(RxEnd::ByApplication),
             _ => {}
         }
         flushed
