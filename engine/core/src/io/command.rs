@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::directory::LoadShare;
 use super::link::{Link, RxEnd};
-use super::transport::{Connecting, Listener, Transport};
+use super::transport::{Connecting, Listener, Stream, Transport};
 use crate::options::SocketOptions;
 use crate::socket::SocketHandle;
 
@@ -45,15 +46,33 @@ pub struct ConnectSpec {
     pub link: Option<Arc<Link>>,
 }
 
+/// An accepted connection on its way to the thread that will serve it.
+pub struct Adopted {
+    /// The listener it came through.
+    pub listener: EndpointId,
+    /// The connection.
+    pub stream: Arc<dyn Stream>,
+    /// The socket it belongs to.
+    pub socket: SocketHandle,
+    /// The socket's options as they were at `bind`.
+    pub options: Arc<SocketOptions>,
+    /// It counts for its new thread already.
+    pub share: LoadShare,
+}
+
 /// A command to an I/O thread.
 pub enum IoCommand {
     /// Accept connections.
-    Listen(Box<ListenSpec>),
+    Listen(Box<ListenSpec>, LoadShare),
     /// Connect and stay connected.
-    Connect(Box<ConnectSpec>),
+    Connect(Box<ConnectSpec>, LoadShare),
+    /// Serve a connection that another thread accepted.
+    Adopt(Box<Adopted>),
     /// Close a listener with its connections, or a connector. Pipes flush for up to the linger time (ns, `None`: for
     /// ever). The flag says that the socket lives on without it.
     CloseEndpoint(EndpointId, Option<u64>, bool),
+    /// A listener of another thread is closed: close the connections accepted through it, with that linger time.
+    CloseAccepted(EndpointId, Option<u64>),
     /// The application's end of a pipe is closed; flush for up to the linger time, then close the connection.
     CloseLink(Arc<Link>, Option<u64>),
     /// Something is queued for writing.
@@ -75,8 +94,10 @@ pub enum IoCommand {
 impl std::fmt::Debug for IoCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            IoCommand::Listen(_) => "Listen",
-            IoCommand::Connect(_) => "Connect",
+            IoCommand::Listen(..) => "Listen",
+            IoCommand::Connect(..) => "Connect",
+            IoCommand::Adopt(_) => "Adopt",
+            IoCommand::CloseAccepted(..) => "CloseAccepted",
             IoCommand::CloseEndpoint(..) => "CloseEndpoint",
             IoCommand::CloseLink(..) => "CloseLink",
             IoCommand::Flush(_) => "Flush",

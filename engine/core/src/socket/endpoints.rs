@@ -14,6 +14,7 @@ use crate::context::inproc::{Bound, Pending};
 use crate::endpoint::Endpoint;
 use crate::error::EndpointFault;
 use crate::io::command::{ConnectSpec, EndpointId, IoCommand, ListenSpec};
+use crate::io::directory::{Chosen, Entry};
 use crate::io::event_loop::{conflates_incoming, conflates_outgoing};
 use crate::io::link::{Link, LinkRx, LinkTx};
 use crate::io::transport::{Listener, Transport};
@@ -64,7 +65,7 @@ impl SocketCore {
             return self.bind_inproc(text);
         }
         let transport = self.transport_for(&endpoint, text)?;
-        let thread = self.io_thread(text)?;
+        let Chosen { thread: Entry { mailbox: thread, .. }, share } = self.io_thread(text)?;
         let listener = transport.bind(endpoint.address(), &self.options).map_err(|source| {
             self.tell_of_failed_bind(&endpoint, text, &source);
             EndpointFault::Io { endpoint: text.to_owned(), source }
@@ -75,13 +76,14 @@ impl SocketCore {
         let id = EndpointId(self.handle.next_link());
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopping = Some((listener.clone(), is_stopped.clone()));
-        thread.send(IoCommand::Listen(Box::new(ListenSpec {
+        let spec = ListenSpec {
             id,
             listener,
             is_stopped,
             socket: self.handle.clone(),
             options: Arc::new(self.options.clone()),
-        })));
+        };
+        thread.send(IoCommand::Listen(Box::new(spec), share));
         self.endpoints.add(
             &resolved,
             Registered { id, is_bind: true, thread: Some(thread), listener: stopping },
@@ -131,11 +133,11 @@ impl SocketCore {
         if self.ignores_second_connect(text) {
             return Ok(());
         }
-        let thread = self.io_thread(text)?;
+        let Chosen { thread: Entry { mailbox: thread, .. }, share } = self.io_thread(text)?;
         let id = EndpointId(self.handle.next_link());
         let options = Arc::new(self.options.clone());
         let link = (!options.immediate).then(|| self.attach_connecting(id, &options, &thread));
-        thread.send(IoCommand::Connect(Box::new(ConnectSpec {
+        let spec = ConnectSpec {
             id,
             transport,
             address: endpoint.address().to_owned(),
@@ -143,7 +145,8 @@ impl SocketCore {
             socket: self.handle.clone(),
             options,
             link,
-        })));
+        };
+        thread.send(IoCommand::Connect(Box::new(spec), share));
         self.endpoints
             .add(text, Registered { id, is_bind: false, thread: Some(thread), listener: None });
         Ok(())
@@ -417,7 +420,7 @@ impl SocketCore {
         Ok(transport.clone())
     }
 
-    fn io_thread(&self, text: &str) -> Result<Sender<IoCommand>, EndpointFault> {
+    fn io_thread(&self, text: &str) -> Result<Chosen, EndpointFault> {
         self.context
             .choose_io_thread(self.options.io_thread_affinity)
             .ok_or_else(|| EndpointFault::NoThread { endpoint: text.to_owned() })

@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use zeroring_base::sync::lock;
 use zeroring_core::io::transport::{Connecting, Listener, Transport};
-use zeroring_core::options::SocketOptions;
+use zeroring_core::options::{ContextOptions, SocketOptions};
 use zeroring_core::socket::Timeout;
 use zeroring_transports::driver_sim::{Faults, SimTransport};
 use zeroring_zmtp::SocketType::{Pull, Push, Stream};
@@ -69,6 +69,42 @@ fn a_raw_connection_is_closed_whoever_writes() {
     }
 }
 
+/// Every accepted connection stayed on its listener's thread.
+#[test]
+fn accepted_connections_spread_over_the_io_threads() {
+    for (affinity, expected) in [(0, [10, 10, 11]), (0b101, [15, 0, 16])] {
+        let mut world = World::new(1, false);
+        world.net.set_faults(Faults::none());
+        let options = ContextOptions { io_threads: 3, ..ContextOptions::default() };
+        let transport = Arc::new(world.net.transport("tcp", "n0"));
+        let node = world.add_node_with(transport, options);
+        let mut pull = world.socket(node, Pull);
+        pull.update_options(|options| options.io_thread_affinity = affinity);
+        pull.bind("tcp://n0:1").expect("a fresh endpoint");
+        let mut peers: Vec<_> = (0..15).map(|_| Stranger::connect(&mut world, "n0:1")).collect();
+        peers.extend(Stranger::connect_many(&mut world, "n0:1", 15)); // and a burst of them
+        let mut loads = world.loads(node);
+        loads.sort_unstable();
+        let mut expected = expected;
+        expected.sort_unstable();
+        assert_eq!(loads, expected, "30 connections and a listener");
+        // Whoever shakes hands is served, on whatever thread; and they all end with their listener.
+        let guest = Stranger::join(&mut world, "n0:1", Push);
+        guest.send(b"\x00\x05hello");
+        world.advance(MS);
+        assert_eq!(recv(&mut world, &mut pull), Some(vec![b"hello".to_vec()]));
+        peers.push(guest);
+        pull.unbind("tcp://n0:1").expect("bound");
+        world.advance(MS);
+        for peer in &peers {
+            assert!(!peer.skip(), "its listener is closed");
+        }
+        assert_eq!(world.loads(node), [0, 0, 0]);
+        drop((pull, peers));
+        world.finish();
+    }
+}
+
 /// Names that take for ever to resolve: each attempt left one more thread behind.
 #[test]
 fn a_dead_name_server_holds_one_thread_per_endpoint() {
@@ -80,7 +116,7 @@ fn a_dead_name_server_holds_one_thread_per_endpoint() {
         answers: std::sync::Mutex::new(answers),
         asked: AtomicUsize::new(0),
     });
-    let node = world.add_node_with(names.clone());
+    let node = world.add_node_with(names.clone(), ContextOptions::default());
     let mut push = world.socket(node, Push);
     push.update_options(|options| options.connect_timeout_ms = 10);
     push.connect("tcp://n0:1").expect("looked up later");

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
-use zeroring_core::io::transport::{Stream, Transport};
+use zeroring_core::io::transport::{Connecting, Stream, Transport};
 use zeroring_core::options::{ContextOptions, SocketOptions};
 use zeroring_zmtp::SocketType;
 
@@ -35,11 +35,18 @@ impl Stranger {
 
     /// Connects to `address` and says nothing.
     pub fn connect(world: &mut World, address: &str) -> Self {
+        Self::connect_many(world, address, 1).remove(0)
+    }
+
+    /// As many connections at once.
+    pub fn connect_many(world: &mut World, address: &str, count: usize) -> Vec<Self> {
         let options = SocketOptions::new(SocketType::Stream, &ContextOptions::default());
         let transport = world.net.transport("tcp", "stranger");
-        let mut connecting = transport.connect(address, &options).expect("an address");
+        let attempt = |_| transport.connect(address, &options).expect("an address");
+        let attempts: Vec<_> = (0..count).map(attempt).collect();
         world.advance(MS);
-        Self(connecting.finish().expect("somebody listens"))
+        let finish = |mut attempt: Box<dyn Connecting>| attempt.finish().expect("it listens");
+        attempts.into_iter().map(|attempt| Self(finish(attempt))).collect()
     }
 
     /// Sends bytes, all of which must fit.

@@ -91,15 +91,19 @@ impl World {
     pub fn add_node(&mut self) -> usize {
         let name = format!("n{}", self.nodes.len());
         let transport = self.net.transport("tcp", &name);
-        self.add_node_with(Arc::new(transport))
+        self.add_node_with(Arc::new(transport), ContextOptions::default())
     }
 
-    /// As [`add_node`](Self::add_node), with a transport of the caller's.
-    pub fn add_node_with(&mut self, transport: Arc<dyn Transport>) -> usize {
+    /// As [`add_node`](Self::add_node), with a transport and options of the caller's.
+    pub fn add_node_with(
+        &mut self,
+        transport: Arc<dyn Transport>,
+        options: ContextOptions,
+    ) -> usize {
         let name = format!("n{}", self.nodes.len());
         let receiving = self.rng.chance(1, 2);
         let context = Context::new(ContextConfig {
-            options: ContextOptions::default(),
+            options,
             transports: vec![transport],
             runtime: Arc::new(SimRuntime { net: self.net.clone(), receiving }),
             clock: Clock::Virtual(self.clock.clone()),
@@ -108,6 +112,11 @@ impl World {
         self.log(|| format!("node {name}, receiving {receiving}"));
         self.nodes.push(Node { name, context });
         self.nodes.len() - 1
+    }
+
+    /// How much each I/O thread of a node has to do.
+    pub fn loads(&self, node: usize) -> Vec<usize> {
+        self.nodes[node].context.io_thread_loads()
     }
 
     /// A socket on a node, with short reconnect intervals and a short linger.

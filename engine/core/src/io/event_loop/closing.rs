@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connect::Phase;
 use super::connection::{End, Origin};
 use super::{EventLoop, Object, Timer};
-use crate::io::command::EndpointId;
+use crate::io::command::{EndpointId, IoCommand};
 use crate::io::driver::Token;
 use crate::io::link::{Link, RxEnd};
 use crate::socket::SocketCommand;
@@ -112,7 +112,12 @@ impl EventLoop {
         linger_ns: Option<u64>,
         is_disconnect: bool,
     ) {
-        self.close_listener(id);
+        let is_spread = self.close_listener(id);
+        if is_spread {
+            for thread in self.directory.others(&self.load) {
+                thread.mailbox.send(IoCommand::CloseAccepted(id, linger_ns));
+            }
+        }
         if is_disconnect && let Some(connector) = self.connectors.get_mut(&id) {
             connector.is_disconnected = true;
         }
@@ -123,6 +128,13 @@ impl EventLoop {
         {
             return; // goes with its pipe, whether it is connected already or not
         }
+        self.close_accepted(id, linger_ns);
+        self.end_handshake_of(id);
+        self.remove_connector(id);
+    }
+
+    /// Closes the connections of an endpoint that this thread serves.
+    pub(super) fn close_accepted(&mut self, id: EndpointId, linger_ns: Option<u64>) {
         for token in self.connections_of(id) {
             let link = match self.objects.get(&token) {
                 Some(Object::Connection(connection)) => connection.link().cloned(),
@@ -134,8 +146,6 @@ impl EventLoop {
                 None => self.end_connection(token, End::Ours),
             }
         }
-        self.end_handshake_of(id);
-        self.remove_connector(id);
     }
 
     fn connections_of(&self, id: EndpointId) -> Vec<Token> {

@@ -23,8 +23,8 @@ pub enum Timer {
     Stream,
     /// Look at the links lent to application threads.
     Lease,
-    /// Try to accept again after descriptors ran out.
-    AcceptAgain(Token),
+    /// Try to accept again after that failed.
+    AcceptAgain(EndpointId),
 }
 
 /// Names a timer that was set.
