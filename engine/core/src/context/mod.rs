@@ -124,6 +124,8 @@ impl Context {
 
     /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable.
     pub fn shutdown(&self) {
+        // Before the list is locked: `socket` registers under that lock and looks at the mark afterwards, so that a new
+        // socket either is on the list or sees the mark.
         self.0.terminating.store(true, Ordering::SeqCst);
         for socket in &*lock(&self.0.sockets) {
             socket.send(SocketCommand::Stop);
@@ -186,7 +188,7 @@ impl Context {
 impl Shared {
     /// True once `shutdown` began.
     pub fn is_terminating(&self) -> bool {
-        self.terminating.load(Ordering::SeqCst)
+        self.terminating.load(Ordering::SeqCst) // pairs with the store in `shutdown`
     }
 
     /// True in a child of the process that made the context: its threads do not exist there.

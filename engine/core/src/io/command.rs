@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::directory::LoadShare;
 use super::link::{Link, RxEnd};
@@ -26,6 +26,14 @@ pub struct ListenSpec {
     pub socket: SocketHandle,
     /// The socket's options as they were at `bind`.
     pub options: Arc<SocketOptions>,
+}
+
+impl ListenSpec {
+    /// True once the socket has stopped the listener.
+    pub fn is_stopped(&self) -> bool {
+        // Pairs with the Release where the socket closes the endpoint: who sees the listener stopped sees the mark.
+        self.is_stopped.load(Ordering::Acquire)
+    }
 }
 
 /// An endpoint to connect to, and to keep connected.

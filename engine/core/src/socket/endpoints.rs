@@ -249,7 +249,7 @@ impl SocketCore {
             }
         }
         if let Some((listener, is_stopped)) = &registered.listener {
-            // Release pairs with the Acquire in `accept_failed`: who sees the listener stopped sees the mark.
+            // Release pairs with the Acquire in `ListenSpec::is_stopped`: who sees the listener stopped sees the mark.
             is_stopped.store(true, Ordering::Release);
             listener.stop(); // here, not on the I/O thread: the address is free when this returns
             // Told here too: the monitor of a socket that is closed ends before the I/O thread comes to it.

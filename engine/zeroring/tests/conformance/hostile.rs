@@ -153,6 +153,13 @@ fn heartbeats_keep_a_quiet_connection(env: &Env) {
     env.join(&rep, &dealer, &endpoint);
     let mut events = rep.monitor();
     assert_eq!(events.next_timeout(Duration::from_millis(500)), None, "it lives through silence");
+    // An application that waits reads by itself, and then is away without a word.
+    rep.recv_timeout(Duration::from_millis(500)).expect_err("nothing was sent");
+    assert_eq!(
+        events.next_timeout(Duration::from_millis(300)),
+        None,
+        "we are busy, it is not dead"
+    );
     dealer.send_multipart(["", "still there"]).expect("room");
     assert_eq!(recv(&rep), "still there");
 }

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 use zeroring_base::time::NS_PER_MS;
@@ -76,7 +75,7 @@ impl EventLoop {
     /// Tells of it, and tries again in a while.
     fn cannot_accept(&mut self, id: EndpointId, error: &io::Error) {
         let Some(listening) = self.listeners.get(&id) else { return };
-        if listening.spec.is_stopped.load(Ordering::Acquire) {
+        if listening.spec.is_stopped() {
             return; // the command to close it is on its way
         }
         tell_of_failed_accept(&listening.spec, error);
@@ -139,8 +138,7 @@ impl EventLoop {
     /// Reports a failed accept. True if the listener was paused.
     pub(super) fn accept_failed(&mut self, token: Token, error: &io::Error) -> bool {
         let Some(listening) = self.listening(token) else { return true };
-        let is_stopped = listening.spec.is_stopped.load(Ordering::Acquire);
-        if !is_stopped && is_peers_affair(error) {
+        if !listening.spec.is_stopped() && is_peers_affair(error) {
             tell_of_failed_accept(&listening.spec, error);
             return false;
         }

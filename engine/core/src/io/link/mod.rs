@@ -136,6 +136,7 @@ impl Link {
 
     /// Who polls the descriptor.
     pub fn rx_owner(&self) -> RxOwner {
+        // SeqCst: see `set_rx_owner`.
         match self.rx_owner.load(Ordering::SeqCst) {
             2 => RxOwner::App,
             1 => RxOwner::Requested,
@@ -152,31 +153,35 @@ impl Link {
 
     /// True while a stream with a finished handshake is attached.
     pub fn is_connected(&self) -> bool {
+        // Pairs with the Release in `set_connected`: who sees the link connected finds the stream attached.
         self.connected.load(Ordering::Acquire)
     }
 
     /// Counts attached streams.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        // Changes under both halves' locks, which order it for who holds one; the I/O thread reads what it wrote itself.
+        self.generation.load(Ordering::Relaxed)
     }
 
-    /// A stream was attached to both halves (`true`) or taken from them.
+    /// A stream was attached to both halves (`true`; the caller still holds them) or is about to be taken from them.
     pub fn set_connected(&self, connected: bool) {
         if connected {
-            self.generation.fetch_add(1, Ordering::AcqRel);
-            self.failure_queued.store(false, Ordering::Release);
-            self.peer_ttl_ds.store(0, Ordering::Release); // of a peer before
+            // Relaxed: the caller holds both halves, and whoever reports an end holds one of them.
+            self.generation.fetch_add(1, Ordering::Relaxed);
+            self.failure_queued.store(false, Ordering::Relaxed);
+            self.peer_ttl_ds.store(0, Ordering::Relaxed); // of a peer before
         }
+        // Release pairs with the Acquire in `is_connected`.
         self.connected.store(connected, Ordering::Release);
     }
 
     /// Reads that brought something so far.
     pub fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
+        self.activity.load(Ordering::Relaxed) // a count of `note_activity`; nothing is published with it
     }
 
     pub(super) fn note_activity(&self) {
-        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.activity.fetch_add(1, Ordering::Relaxed); // see `activity`
     }
 
     /// Tells the socket that its pipe has something to read.
@@ -191,6 +196,8 @@ impl Link {
 
     /// Asks the I/O thread to flush and to watch the pipe until it is idle.
     pub fn ask_flush(self: &Arc<Self>) {
+        // Pairs with the swap in `flush_begins`: if the mark stands, that swap is still to come, and after it the I/O thread
+        // sees what was queued before this one.
         if !self.flush_queued.swap(true, Ordering::AcqRel) {
             self.io.send(IoCommand::Flush(self.clone()));
         }
@@ -198,11 +205,13 @@ impl Link {
 
     /// The I/O thread begins to flush.
     pub fn flush_begins(&self) {
-        self.flush_queued.store(false, Ordering::Release);
+        // A swap, since a store reads nothing: it acquires what the swap in `ask_flush` released.
+        self.flush_queued.swap(false, Ordering::AcqRel);
     }
 
     /// Asks the I/O thread to go on reading: credit came back.
     pub fn ask_resume(self: &Arc<Self>) {
+        // Pairs with the swap in `resume_begins`, as in `ask_flush`: the credit returned before this is seen after that.
         if !self.resume_queued.swap(true, Ordering::AcqRel) {
             self.io.send(IoCommand::Resume(self.clone()));
         }
@@ -210,15 +219,16 @@ impl Link {
 
     /// The I/O thread goes on reading.
     pub fn resume_begins(&self) {
-        self.resume_queued.store(false, Ordering::Release);
+        self.resume_queued.swap(false, Ordering::AcqRel); // pairs with the swap in `ask_resume`
     }
 
     /// Asks the I/O thread to let the application poll the descriptor.
     pub fn ask_lease(self: &Arc<Self>) {
+        // No lock: the I/O thread's side owns the link before and after. It takes part in the order of `set_rx_owner`.
         let asked = self.rx_owner.compare_exchange(
             RxOwner::Io as u8,
             RxOwner::Requested as u8,
-            Ordering::AcqRel,
+            Ordering::SeqCst,
             Ordering::Relaxed,
         );
         if asked.is_ok() {
@@ -226,10 +236,11 @@ impl Link {
         }
     }
 
-    /// Reports that the present stream is over. For who holds one of the halves, or owns the connection: the stream must
-    /// not change meanwhile.
+    /// Reports that the present stream is over. The caller holds one of the halves, so that the next one does not begin
+    /// meanwhile, or closes the pipe anyway.
     pub fn report_end(self: &Arc<Self>, end: RxEnd) {
-        if !self.failure_queued.swap(true, Ordering::AcqRel) {
+        // Relaxed: reset under both halves' locks, and the mailbox publishes the command.
+        if !self.failure_queued.swap(true, Ordering::Relaxed) {
             self.io.send(IoCommand::StreamEnded(self.clone(), self.generation(), end));
         }
     }
