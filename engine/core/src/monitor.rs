@@ -97,6 +97,7 @@ impl MonitorHub {
         self.stop();
         let (tx, rx) = bounded(limits::MONITOR_EVENTS_MAX);
         *lock(&self.sender) = Some(tx);
+        // A hint for `wants`: the sender itself is found under the lock. Release and Acquire only keep the order.
         self.wanted.store(wanted, Ordering::Release);
         rx
     }
@@ -104,7 +105,7 @@ impl MonitorHub {
     /// Ends the monitor with a last MONITOR_STOPPED event.
     pub fn stop(&self) {
         let stopped = EventKind::MonitorStopped;
-        let wanted = self.wanted.swap(0, Ordering::AcqRel);
+        let wanted = self.wanted.swap(0, Ordering::AcqRel); // pairs with the store in `start` and the load in `wants`
         if let Some(sender) = lock(&self.sender).take()
             && wanted & stopped.bit() != 0
         {
@@ -114,7 +115,7 @@ impl MonitorHub {
 
     /// True if somebody wants events of this kind.
     pub fn wants(&self, kind: EventKind) -> bool {
-        self.wanted.load(Ordering::Acquire) & kind.bit() != 0
+        self.wanted.load(Ordering::Acquire) & kind.bit() != 0 // pairs with `start` and `stop`
     }
 
     /// Queues an event if it is wanted.

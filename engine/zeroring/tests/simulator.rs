@@ -15,6 +15,8 @@
 //! | `parcel` | messages that can be checked whoever holds them |
 //! | `ledger` | what was sent, and what may be received |
 //! | `found` | what schedules once found |
+//! | `heartbeats` | who is called silent, and who is not |
+//! | `stranger` | a peer made by hand |
 //! | `flow`, `echo`, `publish`, `stuck` | the schedules: one-way, questions and answers, topics, a reader that stops |
 
 #[path = "simulator/echo.rs"]
@@ -23,12 +25,16 @@ mod echo;
 mod flow;
 #[path = "simulator/found.rs"]
 mod found;
+#[path = "simulator/heartbeats.rs"]
+mod heartbeats;
 #[path = "simulator/ledger.rs"]
 mod ledger;
 #[path = "simulator/parcel.rs"]
 mod parcel;
 #[path = "simulator/publish.rs"]
 mod publish;
+#[path = "simulator/stranger.rs"]
+mod stranger;
 #[path = "simulator/stuck.rs"]
 mod stuck;
 #[path = "simulator/world.rs"]

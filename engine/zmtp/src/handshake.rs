@@ -231,10 +231,11 @@ impl Handshake {
         self.established.take()
     }
 
-    /// Whether the handshake timer (ZMQ_HANDSHAKE_IVL) must still run. It stops when traffic begins, and
-    /// for old peers already when their version is known: the identity frame is untimed in libzmq.
+    /// Whether the handshake timer (ZMQ_HANDSHAKE_IVL) must still run. It stops when traffic begins. (For old
+    /// peers libzmq stops it when their version is known, so one that keeps its identity frame to itself
+    /// stays for ever.)
     pub fn is_timed(&self) -> bool {
-        !matches!(self.state, State::Established | State::ExpectIdentity(_) | State::Failed(_))
+        !matches!(self.state, State::Established | State::Failed(_))
     }
 
     fn keep_zap_properties(&mut self, user_id: &str, metadata: Vec<(String, Vec<u8>)>) {

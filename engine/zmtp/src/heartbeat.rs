@@ -93,6 +93,13 @@ impl Heartbeat {
         }
     }
 
+    /// Our PING is only being written now: if its timeout runs, it starts again.
+    pub fn restart_timeout(&mut self, now_ns: u64) {
+        if let Some(timeout_at_ns) = &mut self.timeout_at_ns {
+            *timeout_at_ns = now_ns.saturating_add(self.timeout_ns);
+        }
+    }
+
     /// What is due now. Expiry comes before a PING due at the same time. Call until it returns
     /// [`HeartbeatAction::None`] or an expiry.
     pub fn poll(&mut self, now_ns: u64) -> HeartbeatAction {

@@ -42,6 +42,10 @@ impl Transport for SimTransport {
         false
     }
 
+    fn carries_raw(&self) -> bool {
+        true
+    }
+
     fn connect(&self, address: &str, options: &SocketOptions) -> io::Result<Box<dyn Connecting>> {
         self.check_connect(address, options)?;
         let id = self.net.lock().connect(self.scheme, address, &self.node);

@@ -15,9 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
-    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, UCred, accept_with, listen,
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with, listen,
     socket_with,
 };
 use zeroring_core::endpoint::{EndpointError, IpcAddress};
@@ -25,6 +24,7 @@ use zeroring_core::io::transport::{Connecting, Handle, Listener, Stream, StreamI
 use zeroring_core::options::SocketOptions;
 
 use crate::stream::{FdConnecting, FdStream, retry_interrupted};
+use crate::sys::{PeerCredentials, peer_credentials};
 use private_dir::PrivateDir;
 
 const SOCKET_FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
@@ -128,16 +128,16 @@ impl IpcListener {
     }
 
     /// True without filters, or if the peer matches an entry of any of the three sets.
-    fn is_welcome(&self, peer: &UCred) -> bool {
+    fn is_welcome(&self, peer: &PeerCredentials) -> bool {
         let SocketOptions {
             ipc_filter_pids: pids,
             ipc_filter_uids: uids,
             ipc_filter_gids: gids,
             ..
         } = &self.options;
-        let (uid, gid) = (peer.uid.as_raw(), peer.gid.as_raw());
+        let PeerCredentials { pid, uid, gid } = *peer;
         (pids.is_empty() && uids.is_empty() && gids.is_empty())
-            || pids.contains(&peer.pid.as_raw_nonzero().get())
+            || pids.contains(&pid)
             || uids.contains(&uid)
             || gids.contains(&gid)
             || gids.iter().any(|gid| crate::sys::user_is_in_group(uid, *gid))
@@ -150,7 +150,7 @@ impl Listener for IpcListener {
     }
 
     fn adopt(&self, fd: OwnedFd) -> io::Result<Arc<dyn Stream>> {
-        let peer = socket_peercred(&fd)?;
+        let peer = peer_credentials(&fd)?;
         if !self.is_welcome(&peer) {
             return Err(refused_by_filter(&peer));
         }
@@ -180,7 +180,7 @@ impl Listener for IpcListener {
 }
 
 fn connected(fd: OwnedFd, endpoint: &str) -> io::Result<Arc<dyn Stream>> {
-    let peer = socket_peercred(&fd)?;
+    let peer = peer_credentials(&fd)?;
     let info = StreamInfo {
         local_endpoint: String::new(),
         remote_endpoint: endpoint.to_owned(),
@@ -189,12 +189,12 @@ fn connected(fd: OwnedFd, endpoint: &str) -> io::Result<Arc<dyn Stream>> {
     Ok(Arc::new(FdStream::new(fd, info)))
 }
 
-fn credentials_text(peer: &UCred) -> String {
-    let (uid, gid, pid) = (peer.uid.as_raw(), peer.gid.as_raw(), peer.pid.as_raw_nonzero());
+fn credentials_text(peer: &PeerCredentials) -> String {
+    let PeerCredentials { pid, uid, gid } = *peer;
     format!("localhost:{uid}:{gid}:{pid}")
 }
 
-fn refused_by_filter(peer: &UCred) -> io::Error {
+fn refused_by_filter(peer: &PeerCredentials) -> io::Error {
     let text = format!("peer {} matches no IPC_FILTER", credentials_text(peer));
     io::Error::new(io::ErrorKind::PermissionDenied, text)
 }

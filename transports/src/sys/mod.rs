@@ -1,5 +1,6 @@
-//! What std, rustix and socket2 do not offer safely: interface addresses, group lookups, scheduling.
+//! What std, rustix and socket2 do not offer safely: interface addresses, credentials, group lookups, scheduling.
 
+mod credentials;
 mod interfaces;
 mod thread;
 mod users;
@@ -7,6 +8,7 @@ mod users;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+pub use credentials::{PeerCredentials, peer_credentials};
 pub use interfaces::interface_address;
 pub use thread::{ThreadSetup, apply_thread_setup};
 pub use users::user_is_in_group;

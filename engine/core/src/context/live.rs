@@ -35,7 +35,7 @@ struct Counts {
 impl Live {
     /// A number never given before in this context.
     pub fn next_id(&self) -> u64 {
-        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1 // only has to be unique
     }
 
     /// A socket was opened.

@@ -20,14 +20,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use zeroring_base::mailbox::Sender;
 use zeroring_base::rng::Rng;
 use zeroring_base::sync::lock;
 use zeroring_base::time::Clock;
 use zeroring_zmtp::socket_type::SocketType;
 
 use crate::error::SocketError;
-use crate::io::command::IoCommand;
+use crate::io::directory::Chosen;
 use crate::io::transport::Transport;
 use crate::options::ContextOptions;
 use crate::socket::{SocketCommand, SocketCore, SocketHandle};
@@ -125,6 +124,8 @@ impl Context {
 
     /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable.
     pub fn shutdown(&self) {
+        // Before the list is locked: `socket` registers under that lock and looks at the mark afterwards, so that a new
+        // socket either is on the list or sees the mark.
         self.0.terminating.store(true, Ordering::SeqCst);
         for socket in &*lock(&self.0.sockets) {
             socket.send(SocketCommand::Stop);
@@ -157,6 +158,12 @@ impl Context {
         self.0.live.stats()
     }
 
+    /// How much each I/O thread has to do: descriptors it serves and what is on its way to it. Empty before the first
+    /// socket.
+    pub fn io_thread_loads(&self) -> Vec<usize> {
+        lock(&self.0.threads).as_ref().map(IoThreads::loads).unwrap_or_default()
+    }
+
     /// Name of the driver the I/O threads run on, once they started.
     pub fn driver_name(&self) -> Option<&'static str> {
         lock(&self.0.threads).as_ref().and_then(IoThreads::driver_name)
@@ -181,7 +188,7 @@ impl Context {
 impl Shared {
     /// True once `shutdown` began.
     pub fn is_terminating(&self) -> bool {
-        self.terminating.load(Ordering::SeqCst)
+        self.terminating.load(Ordering::SeqCst) // pairs with the store in `shutdown`
     }
 
     /// True in a child of the process that made the context: its threads do not exist there.
@@ -214,8 +221,8 @@ impl Shared {
         self.transports.iter().find(|transport| transport.scheme() == scheme)
     }
 
-    /// The mailbox of the least loaded I/O thread that `affinity` (bit i = thread i, 0 = all) allows.
-    pub fn choose_io_thread(&self, affinity: u64) -> Option<Sender<IoCommand>> {
+    /// The least loaded I/O thread that `affinity` (bit i = thread i, 0 = all) allows.
+    pub fn choose_io_thread(&self, affinity: u64) -> Option<Chosen> {
         lock(&self.threads).as_ref()?.choose(affinity)
     }
 

@@ -1,7 +1,6 @@
 //! The I/O threads of a context: starting, choosing, stopping.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use zeroring_base::wake::{OsWake, Waker};
 
 use crate::error::SocketError;
 use crate::io::command::IoCommand;
+use crate::io::directory::{Chosen, Directory, Entry, Load};
 use crate::io::driver::Driver;
 use crate::io::event_loop::{EventLoop, EventLoopConfig};
 use crate::options::{ContextOptions, DriverChoice, WaitPolicy};
@@ -50,7 +50,6 @@ pub trait Runtime: Send + Sync {
 /// One I/O thread as others see it.
 struct IoThread {
     mailbox: Sender<IoCommand>,
-    load: Arc<AtomicUsize>,
     runs: Runs,
 }
 
@@ -60,8 +59,10 @@ enum Runs {
 }
 
 /// The I/O threads of one context.
+#[derive(Default)]
 pub(super) struct IoThreads {
     threads: Vec<IoThread>,
+    directory: Arc<Directory>,
     notes: Vec<String>,
     driver_name: Option<&'static str>,
 }
@@ -79,17 +80,20 @@ impl IoThreads {
         clock: &Clock,
         random: impl Fn() -> u64,
     ) -> Result<Self, SocketError> {
-        let mut all = Self { threads: Vec::new(), notes: Vec::new(), driver_name: None };
+        let mut all = Self::default();
+        let mut entries = Vec::new();
         for index in 0..options.io_threads as usize {
             let seed = runtime.driver_seed(options.driver).map_err(SocketError::io)?;
             let ends = mailbox(Waker::new(seed.os_wake()));
-            let (mailbox, load) = (ends.0.clone(), Arc::new(AtomicUsize::new(0)));
+            let (mailbox, load) = (ends.0.clone(), Load::default());
+            entries.push(Entry { mailbox: mailbox.clone(), load: load.clone() });
             let spec = LoopSpec {
                 seed,
                 ends,
                 clock: clock.clone(),
                 random: random(),
-                load: load.clone(),
+                load,
+                directory: all.directory.clone(),
                 spins: options.wait_policy == WaitPolicy::Spin,
             };
             let (runs, started) = if clock.is_virtual() {
@@ -100,8 +104,9 @@ impl IoThreads {
             };
             all.driver_name = Some(started.driver);
             all.notes.extend(started.notes);
-            all.threads.push(IoThread { mailbox, load, runs });
+            all.threads.push(IoThread { mailbox, runs });
         }
+        all.directory.fill(entries);
         all.notes.dedup();
         Ok(all)
     }
@@ -115,14 +120,13 @@ impl IoThreads {
     }
 
     /// The least loaded allowed thread.
-    pub fn choose(&self, affinity: u64) -> Option<Sender<IoCommand>> {
-        let allowed = |index: usize| affinity == 0 || (index < 64 && affinity >> index & 1 == 1);
-        self.threads
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| allowed(*index))
-            .min_by_key(|(_, thread)| thread.load.load(Ordering::Relaxed))
-            .map(|(_, thread)| thread.mailbox.clone())
+    pub fn choose(&self, affinity: u64) -> Option<Chosen> {
+        self.directory.choose(affinity)
+    }
+
+    /// What each thread has to do.
+    pub fn loads(&self) -> Vec<usize> {
+        self.directory.loads()
     }
 
     pub fn turn(&mut self) -> usize {
@@ -164,7 +168,8 @@ struct LoopSpec {
     ends: (Sender<IoCommand>, Receiver<IoCommand>),
     clock: Clock,
     random: u64,
-    load: Arc<AtomicUsize>,
+    load: Load,
+    directory: Arc<Directory>,
     spins: bool,
 }
 
@@ -179,6 +184,7 @@ impl LoopSpec {
             clock: self.clock,
             seed: self.random,
             load: self.load,
+            directory: self.directory,
             spins: self.spins,
         });
         Ok((event_loop, started))

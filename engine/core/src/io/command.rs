@@ -2,10 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::directory::LoadShare;
 use super::link::{Link, RxEnd};
-use super::transport::{Connecting, Listener, Transport};
+use super::transport::{Connecting, Listener, Stream, Transport};
 use crate::options::SocketOptions;
 use crate::socket::SocketHandle;
 
@@ -27,6 +28,14 @@ pub struct ListenSpec {
     pub options: Arc<SocketOptions>,
 }
 
+impl ListenSpec {
+    /// True once the socket has stopped the listener.
+    pub fn is_stopped(&self) -> bool {
+        // Pairs with the Release where the socket closes the endpoint: who sees the listener stopped sees the mark.
+        self.is_stopped.load(Ordering::Acquire)
+    }
+}
+
 /// An endpoint to connect to, and to keep connected.
 pub struct ConnectSpec {
     /// Its name.
@@ -45,15 +54,33 @@ pub struct ConnectSpec {
     pub link: Option<Arc<Link>>,
 }
 
+/// An accepted connection on its way to the thread that will serve it.
+pub struct Adopted {
+    /// The listener it came through.
+    pub listener: EndpointId,
+    /// The connection.
+    pub stream: Arc<dyn Stream>,
+    /// The socket it belongs to.
+    pub socket: SocketHandle,
+    /// The socket's options as they were at `bind`.
+    pub options: Arc<SocketOptions>,
+    /// It counts for its new thread already.
+    pub share: LoadShare,
+}
+
 /// A command to an I/O thread.
 pub enum IoCommand {
     /// Accept connections.
-    Listen(Box<ListenSpec>),
+    Listen(Box<ListenSpec>, LoadShare),
     /// Connect and stay connected.
-    Connect(Box<ConnectSpec>),
+    Connect(Box<ConnectSpec>, LoadShare),
+    /// Serve a connection that another thread accepted.
+    Adopt(Box<Adopted>),
     /// Close a listener with its connections, or a connector. Pipes flush for up to the linger time (ns, `None`: for
-    /// ever).
-    CloseEndpoint(EndpointId, Option<u64>),
+    /// ever). The flag says that the socket lives on without it.
+    CloseEndpoint(EndpointId, Option<u64>, bool),
+    /// A listener of another thread is closed: close the connections accepted through it, with that linger time.
+    CloseAccepted(EndpointId, Option<u64>),
     /// The application's end of a pipe is closed; flush for up to the linger time, then close the connection.
     CloseLink(Arc<Link>, Option<u64>),
     /// Something is queued for writing.
@@ -64,10 +91,10 @@ pub enum IoCommand {
     Lease(Arc<Link>),
     /// Whoever drove the link found that its stream (of that generation) is over.
     StreamEnded(Arc<Link>, u64, RxEnd),
-    /// A PING with a time-to-live (in tenths of a second) came.
-    PeerPing(Arc<Link>, u16),
-    /// A resolver thread started a connection attempt (or could not), for that attempt number.
-    Resolved(EndpointId, u64, io::Result<Box<dyn Connecting>>),
+    /// A PING with a time-to-live came; the link knows which.
+    PeerPing(Arc<Link>),
+    /// A resolver thread started a connection attempt, or could not.
+    Resolved(EndpointId, io::Result<Box<dyn Connecting>>),
     /// The context is gone: drop everything and end.
     Stop,
 }
@@ -75,8 +102,10 @@ pub enum IoCommand {
 impl std::fmt::Debug for IoCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            IoCommand::Listen(_) => "Listen",
-            IoCommand::Connect(_) => "Connect",
+            IoCommand::Listen(..) => "Listen",
+            IoCommand::Connect(..) => "Connect",
+            IoCommand::Adopt(_) => "Adopt",
+            IoCommand::CloseAccepted(..) => "CloseAccepted",
             IoCommand::CloseEndpoint(..) => "CloseEndpoint",
             IoCommand::CloseLink(..) => "CloseLink",
             IoCommand::Flush(_) => "Flush",

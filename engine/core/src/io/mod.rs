@@ -2,6 +2,7 @@
 //! connection, and the [`event_loop`] that runs on an I/O thread.
 
 pub mod command;
+pub mod directory;
 pub mod driver;
 pub mod event_loop;
 pub mod link;

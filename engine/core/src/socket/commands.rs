@@ -64,6 +64,7 @@ impl SocketCore {
             SocketCommand::Bound(id, peer, peer_pipe, announced) => {
                 self.inproc_bound(id, peer, peer_pipe, &announced);
             }
+            SocketCommand::EndpointOver(id) => self.forget_endpoint(id),
             SocketCommand::HighWaterMarks(id, send, recv) => {
                 self.peer_marks_changed(id, (send, recv))
             }

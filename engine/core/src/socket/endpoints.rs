@@ -1,9 +1,11 @@
 //! bind, connect, unbind, disconnect: endpoints by text (libzmq-surface §8).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::io::Errno;
 use zeroring_base::mailbox::Sender;
 use zeroring_zmtp::SocketType;
 
@@ -12,6 +14,7 @@ use crate::context::inproc::{Bound, Pending};
 use crate::endpoint::Endpoint;
 use crate::error::EndpointFault;
 use crate::io::command::{ConnectSpec, EndpointId, IoCommand, ListenSpec};
+use crate::io::directory::{Chosen, Entry};
 use crate::io::event_loop::{conflates_incoming, conflates_outgoing};
 use crate::io::link::{Link, LinkRx, LinkTx};
 use crate::io::transport::{Listener, Transport};
@@ -62,37 +65,53 @@ impl SocketCore {
             return self.bind_inproc(text);
         }
         let transport = self.transport_for(&endpoint, text)?;
-        let thread = self.io_thread(text)?;
+        let Chosen { thread: Entry { mailbox: thread, .. }, share } = self.io_thread(text)?;
         let listener = transport.bind(endpoint.address(), &self.options).map_err(|source| {
-            self.handle.monitor().emit(MonitorEvent {
-                local_endpoint: endpoint.address().to_owned(),
-                on_listener: true,
-                detail: source.to_string(),
-                ..event(EventKind::BindFailed, source.raw_os_error().unwrap_or(0) as u32)
-            });
+            self.tell_of_failed_bind(&endpoint, text, &source);
             EndpointFault::Io { endpoint: text.to_owned(), source }
         })?;
         let resolved = listener.endpoint().to_owned();
-        self.handle.monitor().emit(MonitorEvent {
-            local_endpoint: resolved.clone(),
-            on_listener: true,
-            ..event(EventKind::Listening, listener.handle().number() as u32)
-        });
+        let number = listener.handle().number() as u32;
+        self.emit_on_listener(EventKind::Listening, number, &resolved, "");
         let id = EndpointId(self.handle.next_link());
         let is_stopped = Arc::new(AtomicBool::new(false));
         let stopping = Some((listener.clone(), is_stopped.clone()));
-        thread.send(IoCommand::Listen(Box::new(ListenSpec {
+        let spec = ListenSpec {
             id,
             listener,
             is_stopped,
             socket: self.handle.clone(),
             options: Arc::new(self.options.clone()),
-        })));
+        };
+        thread.send(IoCommand::Listen(Box::new(spec), share));
         self.endpoints.add(
             &resolved,
             Registered { id, is_bind: true, thread: Some(thread), listener: stopping },
         );
         Ok(resolved)
+    }
+
+    /// libzmq-surface §9.3: a descriptor that could not be bound is closed first, and tcp's has no address yet. An address
+    /// that means nothing here does not come that far.
+    fn tell_of_failed_bind(&self, endpoint: &Endpoint, text: &str, source: &io::Error) {
+        const NO_DESCRIPTOR: u32 = u32::MAX; // -1: it is closed already
+        let detail = source.to_string();
+        let errno = Errno::from_io_error(source);
+        if !matches!(errno, None | Some(Errno::NODEV | Errno::INVAL | Errno::NAMETOOLONG)) {
+            let address = if endpoint.scheme() == "tcp" { "" } else { text };
+            self.emit_on_listener(EventKind::Closed, NO_DESCRIPTOR, address, &detail);
+        }
+        let number = source.raw_os_error().unwrap_or(0) as u32;
+        self.emit_on_listener(EventKind::BindFailed, number, endpoint.address(), &detail);
+    }
+
+    fn emit_on_listener(&self, kind: EventKind, value: u32, address: &str, detail: &str) {
+        self.handle.monitor().emit(MonitorEvent {
+            local_endpoint: address.to_owned(),
+            on_listener: true,
+            detail: detail.to_owned(),
+            ..event(kind, value)
+        });
     }
 
     /// Connects to an endpoint and stays connected. Success does not mean that the peer is there.
@@ -114,11 +133,11 @@ impl SocketCore {
         if self.ignores_second_connect(text) {
             return Ok(());
         }
-        let thread = self.io_thread(text)?;
+        let Chosen { thread: Entry { mailbox: thread, .. }, share } = self.io_thread(text)?;
         let id = EndpointId(self.handle.next_link());
         let options = Arc::new(self.options.clone());
         let link = (!options.immediate).then(|| self.attach_connecting(id, &options, &thread));
-        thread.send(IoCommand::Connect(Box::new(ConnectSpec {
+        let spec = ConnectSpec {
             id,
             transport,
             address: endpoint.address().to_owned(),
@@ -126,7 +145,8 @@ impl SocketCore {
             socket: self.handle.clone(),
             options,
             link,
-        })));
+        };
+        thread.send(IoCommand::Connect(Box::new(spec), share));
         self.endpoints
             .add(text, Registered { id, is_bind: false, thread: Some(thread), listener: None });
         Ok(())
@@ -194,7 +214,7 @@ impl SocketCore {
         let key = self.registered_text(&endpoint, text).ok_or_else(unknown)?;
         let registered = self.endpoints.by_text.remove(&key).ok_or_else(unknown)?;
         for one in registered {
-            self.close_endpoint(&key, &one);
+            self.close_endpoint(&key, &one, true);
         }
         Ok(())
     }
@@ -211,7 +231,7 @@ impl SocketCore {
             .find(|alias| self.endpoints.by_text.contains_key(alias))
     }
 
-    fn close_endpoint(&mut self, text: &str, registered: &Registered) {
+    fn close_endpoint(&mut self, text: &str, registered: &Registered, is_disconnect: bool) {
         let linger_ns = u64::try_from(self.options.linger_ms).ok().map(|ms| ms * 1_000_000);
         if registered.thread.is_none() && registered.is_bind {
             self.context.inproc().unbind(text, &self.handle);
@@ -229,19 +249,30 @@ impl SocketCore {
             }
         }
         if let Some((listener, is_stopped)) = &registered.listener {
-            // Release pairs with the Acquire in `accept_failed`: who sees the listener stopped sees the mark.
+            // Release pairs with the Acquire in `ListenSpec::is_stopped`: who sees the listener stopped sees the mark.
             is_stopped.store(true, Ordering::Release);
             listener.stop(); // here, not on the I/O thread: the address is free when this returns
+            // Told here too: the monitor of a socket that is closed ends before the I/O thread comes to it.
+            let number = listener.handle().number() as u32;
+            self.emit_on_listener(EventKind::Closed, number, listener.endpoint(), "");
         }
         if let Some(thread) = &registered.thread {
-            thread.send(IoCommand::CloseEndpoint(registered.id, linger_ns));
+            thread.send(IoCommand::CloseEndpoint(registered.id, linger_ns, is_disconnect));
         }
+    }
+
+    /// The I/O thread gave it up: its text is free for another connect.
+    pub(super) fn forget_endpoint(&mut self, id: EndpointId) {
+        self.endpoints.by_text.retain(|_, all| {
+            all.retain(|registered| registered.id != id);
+            !all.is_empty()
+        });
     }
 
     pub(super) fn close_all_endpoints(&mut self) {
         for (text, registered) in std::mem::take(&mut self.endpoints.by_text) {
             for one in registered {
-                self.close_endpoint(&text, &one);
+                self.close_endpoint(&text, &one, false);
             }
         }
     }
@@ -391,7 +422,7 @@ impl SocketCore {
         Ok(transport.clone())
     }
 
-    fn io_thread(&self, text: &str) -> Result<Sender<IoCommand>, EndpointFault> {
+    fn io_thread(&self, text: &str) -> Result<Chosen, EndpointFault> {
         self.context
             .choose_io_thread(self.options.io_thread_affinity)
             .ok_or_else(|| EndpointFault::NoThread { endpoint: text.to_owned() })

@@ -122,6 +122,8 @@ pub enum SocketCommand {
     Gone(PipeId),
     /// The inproc endpoint was bound: this is the peer, and the routing id it announces (empty: none).
     Bound(PipeId, SocketHandle, PipeId, Vec<u8>),
+    /// The I/O thread gave an endpoint up that does not stay registered.
+    EndpointOver(EndpointId),
     /// The inproc peer's high-water marks (sending, receiving) are these now.
     HighWaterMarks(PipeId, u32, u32),
     /// The context is terminating.
@@ -166,17 +168,17 @@ impl Presence {
 
     /// Visits so far.
     pub fn visits(&self) -> u64 {
-        self.visits.load(Ordering::Relaxed)
+        self.visits.load(Ordering::Relaxed) // a hint, written in `visit`
     }
 
     /// The application goes to sleep on its own descriptors (`true`) or is back.
     pub fn set_parked(&self, parked: bool) {
-        self.parked.store(parked, Ordering::Relaxed);
+        self.parked.store(parked, Ordering::Relaxed); // a hint for `is_parked`
     }
 
     /// True while the application sleeps on its own descriptors.
     pub fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Relaxed)
+        self.parked.load(Ordering::Relaxed) // a hint, written in `set_parked`
     }
 }
 
@@ -233,7 +235,7 @@ impl SocketHandle {
 
     /// A name for a new pipe.
     pub fn next_pipe(&self) -> PipeId {
-        PipeId(self.0.last_pipe.fetch_add(1, Ordering::Relaxed) + 1)
+        PipeId(self.0.last_pipe.fetch_add(1, Ordering::Relaxed) + 1) // only has to be unique
     }
 
     /// A name for a new link.

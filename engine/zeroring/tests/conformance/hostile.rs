@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use zeroring::{Dealer, EventKind, Pub, Pull, Push, Rep, Socket, Sub};
+use zeroring::{Dealer, EventKind, Pub, Pull, Push, Rep, Socket, Sub, XPub};
 
 use crate::support::{DEADLINE, Env, await_event, recv, recv_all};
 
@@ -17,7 +17,8 @@ cases! {
         a_silent_stranger_is_shown_out, a_stranger_that_talks_nonsense, a_dead_peer_is_noticed,
         a_flood_of_parts_is_stopped, a_message_beyond_the_limit_is_stopped,
         an_endless_subscriber_is_stopped, an_uninvited_address_is_refused, half_a_frame_is_no_message,
-        messages_of_a_peer_that_left_are_read_before_its_end
+        messages_of_a_peer_that_left_are_read_before_its_end, a_ping_is_nothing_to_read,
+        an_old_peer_without_identity_is_shown_out
     }
     ipc { an_uninvited_user_is_refused }
 }
@@ -76,6 +77,46 @@ fn a_silent_stranger_is_shown_out(env: &Env) {
     assert_serves_others(env, &pull, &endpoint);
 }
 
+fn an_old_peer_without_identity_is_shown_out(env: &Env) {
+    let limit = Some(Duration::from_millis(200));
+    let (pull, endpoint) = env.bound_with::<Pull>(|pull| pull.set_handshake_interval(limit));
+    for hello in [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x08"[..], b"\x05\0id"] {
+        let mut peer =
+            TcpStream::connect(endpoint.trim_start_matches("tcp://")).expect("listening");
+        peer.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        peer.write_all(hello).expect("room");
+        assert_shown_out(peer);
+    }
+    assert_serves_others(env, &pull, &endpoint);
+}
+
+/// A command behind the last message must not make the socket look readable: who then reads would wait for ever.
+fn a_ping_is_nothing_to_read(env: &Env) {
+    let (pull, endpoint) = env.bound::<Pull>();
+    let mut peer = by_hand(&endpoint, "PUSH");
+    let ping = b"\x04\x07\x04PING\0\0";
+    let pong = b"\x04\x05\x04PONG";
+    for with_pause in [false, true] {
+        peer.write_all(&[b"\x00\x02hi", &ping[..]].concat()).expect("room");
+        if with_pause {
+            let _ = pull.readiness(); // reads by itself from now on, or has the driver read
+        }
+        let mut answer = [0; 7];
+        peer.read_exact(&mut answer).expect("a PONG"); // both frames have been read by now
+        assert_eq!(&answer, pong);
+        assert_eq!(recv(&pull), "hi");
+        assert!(!pull.readiness().expect("alive").readable);
+    }
+    let (xpub, endpoint) = env.bound::<XPub>();
+    let mut peer = by_hand(&endpoint, "SUB");
+    for subscription in [&b"\x00\x02\x01a"[..], b"\x04\x0b\x09SUBSCRIBEb"] {
+        peer.write_all(&[subscription, ping].concat()).expect("room");
+        peer.read_exact(&mut [0; 7]).expect("a PONG");
+        assert_eq!(recv(&xpub).len(), 2);
+        assert!(!xpub.readiness().expect("alive").readable);
+    }
+}
+
 fn a_stranger_that_talks_nonsense(env: &Env) {
     let (pull, endpoint) = env.bound::<Pull>();
     for nonsense in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], &[0xff; 100], &[0; 100]] {
@@ -112,6 +153,13 @@ fn heartbeats_keep_a_quiet_connection(env: &Env) {
     env.join(&rep, &dealer, &endpoint);
     let mut events = rep.monitor();
     assert_eq!(events.next_timeout(Duration::from_millis(500)), None, "it lives through silence");
+    // An application that waits reads by itself, and then is away without a word.
+    rep.recv_timeout(Duration::from_millis(500)).expect_err("nothing was sent");
+    assert_eq!(
+        events.next_timeout(Duration::from_millis(300)),
+        None,
+        "we are busy, it is not dead"
+    );
     dealer.send_multipart(["", "still there"]).expect("room");
     assert_eq!(recv(&rep), "still there");
 }

@@ -21,7 +21,7 @@ cases! {
     net {
         lingering_waits_for_the_peer, lingering_ends_in_time, without_linger_messages_are_dropped,
         nothing_queued_means_nothing_to_wait_for, disconnecting_lingers_too,
-        a_slow_reader_gets_what_a_peer_sent_before_it_ended
+        a_slow_reader_gets_what_a_peer_sent_before_it_ended, connections_of_many_threads_end_with_their_listener
     }
     inproc {
         a_missing_binder_does_not_hold_up_the_end, the_number_of_sockets_is_bounded,
@@ -33,6 +33,37 @@ cases! {
 fn own_context(env: &Env) -> Context {
     let driver = if env.is_inproc() { DriverChoice::Auto } else { env.driver };
     Context::builder().driver(driver).build()
+}
+
+/// The connections of one listener are served by several threads, and all of them end with it.
+fn connections_of_many_threads_end_with_their_listener(env: &Env) {
+    let context = Context::builder().driver(env.driver).io_threads(3).build();
+    for unbinds in [true, false] {
+        let pull: Socket<Pull> = context.socket().expect("a socket");
+        let endpoint = pull.bind(&env.endpoint()).expect("free");
+        let pushes: Vec<Socket<Push>> = (0..20).map(|_| env.socket()).collect();
+        let mut monitors: Vec<_> = pushes.iter().map(|push| push.monitor()).collect();
+        for (number, push) in pushes.iter().enumerate() {
+            push.connect(&endpoint).expect("valid");
+            push.send(number.to_string()).expect("a queue");
+        }
+        let mut received: Vec<usize> =
+            (0..20).map(|_| text(&recv(&pull)).parse().expect("a number")).collect();
+        received.sort_unstable();
+        assert_eq!(received, (0..20).collect::<Vec<_>>());
+        let kept = if unbinds {
+            pull.unbind(&endpoint).expect("bound");
+            Some(pull)
+        } else {
+            drop(pull);
+            None
+        };
+        for events in &mut monitors {
+            await_event(events, EventKind::Disconnected);
+        }
+        drop((pushes, kept));
+    }
+    assert!(context.term_timeout(DEADLINE), "{:?}", context.stats());
 }
 
 fn everything_closes_in_any_order(env: &Env) {

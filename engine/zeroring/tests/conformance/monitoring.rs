@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroring::EventKind::{self, *};
 use zeroring::{Dealer, Monitor, Pair, Pub, Pull, Push, Rep, Req, What};
 
-use crate::support::{Env, QUIET, await_event, kinds_until, until};
+use crate::support::{DEADLINE, Env, QUIET, await_event, kinds_until, until};
 
 cases! {
     net {
@@ -15,7 +15,7 @@ cases! {
         unbinding_tells_of_the_listener_only, a_monitor_can_be_replaced, the_end_is_told,
         endpoints_are_named, kinds_can_be_chosen, nothing_is_told_before_it_is_asked_for
     }
-    tcp { a_refused_connection, a_failed_bind, a_name_nobody_knows, a_stranger_fails_the_handshake }
+    tcp { a_refused_connection, a_failed_bind, a_name_nobody_knows, a_bind_to_a_name_nobody_knows, a_stranger_fails_the_handshake }
     ipc { a_failed_ipc_bind }
     inproc { inproc_is_silent, a_slow_reader_holds_nobody_up }
 }
@@ -97,7 +97,9 @@ fn a_failed_bind(env: &Env) {
     let pull = env.socket::<Pull>();
     let mut events = pull.monitor();
     pull.bind(&endpoint).expect_err("taken");
-    let event = await_event(&mut events, BindFailed);
+    let closed = events.next_timeout(DEADLINE).expect("its descriptor is closed");
+    assert_eq!((closed.kind(), closed.local_endpoint.as_str()), (Closed, ""));
+    let event = events.next_timeout(DEADLINE).expect("and then the bind has failed");
     const EADDRINUSE: i32 = 98;
     assert_eq!(event.what, What::BindFailed { errno: EADDRINUSE });
     assert_eq!(event.local_endpoint, endpoint.trim_start_matches("tcp://"), "without scheme");
@@ -109,8 +111,17 @@ fn a_failed_ipc_bind(env: &Env) {
     let mut events = pull.monitor();
     let path = format!("{}/no/such/dir", env.dir().display());
     pull.bind(&format!("ipc://{path}")).expect_err("no directory");
-    let event = await_event(&mut events, BindFailed);
+    let closed = events.next_timeout(DEADLINE).expect("its descriptor is closed");
+    assert_eq!((closed.kind(), closed.local_endpoint), (Closed, format!("ipc://{path}")));
+    let event = events.next_timeout(DEADLINE).expect("and then the bind has failed");
     assert_eq!((event.what, event.local_endpoint), (What::BindFailed { errno: 2 }, path));
+}
+
+fn a_bind_to_a_name_nobody_knows(env: &Env) {
+    let pull = env.socket::<Pull>();
+    let mut events = pull.monitor();
+    pull.bind("tcp://no-such-interface:5555").expect_err("nothing to bind to");
+    assert_eq!(kinds_until_quiet(&mut events), [BindFailed]);
 }
 
 fn a_name_nobody_knows(env: &Env) {
@@ -182,11 +193,12 @@ fn a_monitor_can_be_replaced(env: &Env) {
 }
 
 fn the_end_is_told(env: &Env) {
-    let (pull, _) = env.bound::<Pull>();
+    let (pull, endpoint) = env.bound::<Pull>();
+    let push = env.socket::<Push>();
+    env.join(&pull, &push, &endpoint);
     let mut events = pull.monitor();
     drop(pull);
-    let kinds = kinds_until(&mut events, MonitorStopped);
-    assert!(!kinds.contains(&Disconnected), "{kinds:?}");
+    assert_eq!(kinds_until(&mut events, MonitorStopped), [Closed, MonitorStopped]);
     assert_eq!(events.next(), None);
     // By termination too, while the socket is still open.
     let (pull, _) = env.bound::<Pull>();

@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use zeroring::{Dealer, EventKind, Pull, Push, Rep, Req, What};
+use zeroring::socket::options::connections::ReconnectStop;
+use zeroring::{Dealer, EventKind, Pub, Pull, Push, Rep, Req, What};
 
 use crate::support::{DEADLINE, Env, await_event, recv, recv_all, text, until};
 
@@ -12,9 +13,13 @@ cases! {
     net {
         messages_wait_for_the_server_to_come_back, a_killed_peer_is_noticed_and_replaced,
         a_request_is_not_repeated, immediate_forgets_what_was_queued, no_interval_means_never_again,
-        a_lost_connection_leaves_what_was_received
+        a_lost_connection_leaves_what_was_received, an_offender_gets_no_messages,
+        with_no_interval_a_lost_connection_is_forgotten, nobody_lingers_for_an_endpoint_given_up
     }
-    tcp { a_thousand_reconnects, waits_follow_the_options, refusals_can_end_it }
+    ipc { a_disconnect_can_end_it }
+    tcp {
+        a_thousand_reconnects, waits_follow_the_options, refusals_can_end_it, a_failed_handshake_can_end_it
+    }
 }
 
 fn messages_wait_for_the_server_to_come_back(env: &Env) {
@@ -180,9 +185,97 @@ fn waits_follow_the_options(env: &Env) {
 
 fn refusals_can_end_it(env: &Env) {
     let push = env.socket::<Push>();
-    push.set_reconnect_stop(zeroring::socket::options::connections::ReconnectStop::CONN_REFUSED);
+    push.set_reconnect_stop(ReconnectStop::CONN_REFUSED);
     let mut events = push.monitor();
-    push.connect(&env.free_endpoint()).expect("valid");
+    let endpoint = env.free_endpoint();
+    push.connect(&endpoint).expect("valid");
     await_event(&mut events, EventKind::Closed);
     assert_eq!(events.next_timeout(crate::support::QUIET * 2), None);
+    until("its pipe is gone", || push.try_send("nobody").is_err());
+    push.disconnect(&endpoint).expect_err("forgotten");
+}
+
+fn a_failed_handshake_can_end_it(env: &Env) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = format!("tcp://{}", listener.local_addr().expect("bound"));
+    let push = env.socket::<Push>();
+    push.set_reconnect_stop(ReconnectStop::HANDSHAKE_FAILED);
+    let mut events = push.monitor();
+    push.connect(&endpoint).expect("valid");
+    drop(listener.accept().expect("it comes")); // leaves in the middle of the handshake
+    await_event(&mut events, EventKind::Disconnected);
+    assert_eq!(events.next_timeout(crate::support::QUIET), None, "it does not come back");
+    until("its pipe is gone", || push.try_send("nobody").is_err());
+    push.disconnect(&endpoint).expect("registered, but dead");
+}
+
+fn a_disconnect_can_end_it(env: &Env) {
+    let push = env.socket::<Push>();
+    push.set_linger(None);
+    push.set_reconnect_stop(ReconnectStop::AFTER_DISCONNECT);
+    let endpoint = env.free_endpoint();
+    push.connect(&endpoint).expect("valid");
+    push.send("to nobody").expect("a queue");
+    push.disconnect(&endpoint).expect("connected");
+    until("it is given up", || env.context.stats().links == 0);
+}
+
+/// A peer that is no match: the connection ends for good, and nothing may be queued for it.
+fn an_offender_gets_no_messages(env: &Env) {
+    let (_publisher, wrong) = env.bound::<Pub>();
+    let (pull, right) = env.bound::<Pull>();
+    let push = env.socket::<Push>();
+    push.set_linger(None); // what is queued for a peer given up must not hold up the end either
+    let mut events = push.monitor();
+    push.connect(&wrong).expect("valid");
+    let _ = push.try_send("lost"); // unless it is over already
+    await_event(&mut events, EventKind::Disconnected);
+    until("its pipe is gone", || push.try_send("lost").is_err());
+    push.connect(&right).expect("valid");
+    for number in 0..10 {
+        push.send(number.to_string()).expect("a queue");
+    }
+    for number in 0..10 {
+        assert_eq!(text(&recv(&pull)), number.to_string());
+    }
+    push.disconnect(&wrong).expect("registered, but dead");
+}
+
+fn with_no_interval_a_lost_connection_is_forgotten(env: &Env) {
+    let (dealer, endpoint) = env.bound::<Dealer>();
+    let peer = env.socket::<Dealer>();
+    peer.set_reconnect_interval(None);
+    env.join(&dealer, &peer, &endpoint);
+    dealer.send("the last one").expect("room");
+    let mut events = peer.monitor();
+    dealer.unbind(&endpoint).expect("bound");
+    await_event(&mut events, EventKind::Disconnected);
+    until("nothing is queued for it", || peer.try_send("nobody").is_err());
+    assert_eq!(recv(&peer), "the last one");
+    let other = env.socket::<Dealer>();
+    until("the address is free", || other.bind(&endpoint).is_ok());
+    peer.connect(&endpoint).expect("a DEALER connects once to a text, and this one was forgotten");
+    peer.send("here again").expect("a queue");
+    assert_eq!(recv(&other), "here again");
+    other.unbind(&endpoint).expect("bound");
+    await_event(&mut events, EventKind::Disconnected);
+    until("nothing is queued for it", || peer.try_send("nobody").is_err());
+    peer.disconnect(&endpoint).expect_err("forgotten");
+}
+
+fn nobody_lingers_for_an_endpoint_given_up(env: &Env) {
+    // The first attempt fails and is not repeated: the pipe queues, and ends with its socket.
+    for queued_first in [false, true] {
+        let push = env.socket::<Push>();
+        push.set_linger(None);
+        push.set_reconnect_interval(None);
+        let mut events = push.monitor();
+        push.connect(&env.free_endpoint()).expect("valid");
+        if !queued_first {
+            await_event(&mut events, EventKind::Closed);
+        }
+        push.send("to nobody").expect("a queue");
+        drop(push);
+        until("nothing lingers", || env.context.stats().links == 0);
+    }
 }

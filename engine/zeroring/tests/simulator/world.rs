@@ -10,6 +10,7 @@ use zeroring_base::wake::{NoSleep, OsWake};
 use zeroring_core::context::{Context, ContextConfig, DriverSeed, Runtime, ThreadSetup};
 use zeroring_core::error::RecvError;
 use zeroring_core::io::driver::Driver;
+use zeroring_core::io::transport::Transport;
 use zeroring_core::monitor::MonitorEvent;
 use zeroring_core::options::{ContextOptions, DriverChoice};
 use zeroring_core::socket::{SocketCore, Timeout};
@@ -35,6 +36,8 @@ pub struct World {
     monitors: Vec<(String, Receiver<MonitorEvent>)>,
     /// Connections may be killed in this run; otherwise nothing at all may be lost.
     pub is_deadly: bool,
+    /// Things the engine did.
+    pub work: usize,
     digest: u64,
     prints: bool,
 }
@@ -58,6 +61,7 @@ impl World {
             cuts: Vec::new(),
             monitors: Vec::new(),
             is_deadly,
+            work: 0,
             digest: 0xcbf2_9ce4_8422_2325,
             prints,
         };
@@ -86,10 +90,21 @@ impl World {
     /// A context of its own, on a driver of either manner. Returns its number.
     pub fn add_node(&mut self) -> usize {
         let name = format!("n{}", self.nodes.len());
+        let transport = self.net.transport("tcp", &name);
+        self.add_node_with(Arc::new(transport), ContextOptions::default())
+    }
+
+    /// As [`add_node`](Self::add_node), with a transport and options of the caller's.
+    pub fn add_node_with(
+        &mut self,
+        transport: Arc<dyn Transport>,
+        options: ContextOptions,
+    ) -> usize {
+        let name = format!("n{}", self.nodes.len());
         let receiving = self.rng.chance(1, 2);
         let context = Context::new(ContextConfig {
-            options: ContextOptions::default(),
-            transports: vec![Arc::new(self.net.transport("tcp", &name))],
+            options,
+            transports: vec![transport],
             runtime: Arc::new(SimRuntime { net: self.net.clone(), receiving }),
             clock: Clock::Virtual(self.clock.clone()),
             seed: self.rng.next_u64(),
@@ -97,6 +112,11 @@ impl World {
         self.log(|| format!("node {name}, receiving {receiving}"));
         self.nodes.push(Node { name, context });
         self.nodes.len() - 1
+    }
+
+    /// How much each I/O thread of a node has to do.
+    pub fn loads(&self, node: usize) -> Vec<usize> {
+        self.nodes[node].context.io_thread_loads()
     }
 
     /// A socket on a node, with short reconnect intervals and a short linger.
@@ -116,6 +136,7 @@ impl World {
     fn turn_until_idle(&mut self) {
         for _ in 0..TURNS_MAX {
             let done: usize = self.nodes.iter().map(|node| node.context.turn()).sum();
+            self.work += done;
             if done == 0 {
                 return;
             }

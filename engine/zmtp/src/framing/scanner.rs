@@ -44,6 +44,8 @@ pub struct Scan {
     /// Length of the prefix that ends at a message boundary and may be published. Pass the bytes from here
     /// on, with what arrives later behind them, to the next call.
     pub whole_message_bytes: usize,
+    /// Where the last message of that prefix ends; behind it stand only command frames. 0 if there is no message.
+    pub last_message_end_bytes: usize,
     /// Messages in that prefix. Command frames are part of the prefix but never counted.
     pub messages: u32,
     /// Offset in the scanned range where walking stopped: the start of the first frame not yet complete.
@@ -202,6 +204,7 @@ impl Scanner {
             scan.messages = messages;
             scan.walked_bytes = at;
             scan.whole_message_bytes = at;
+            scan.last_message_end_bytes = at;
         }
     }
 
@@ -260,6 +263,7 @@ impl Scanner {
         self.interleaved_bytes = 0;
         scan.messages += 1;
         scan.whole_message_bytes = scan.walked_bytes;
+        scan.last_message_end_bytes = scan.walked_bytes;
     }
 
     fn check_command(&self, header: &FrameHeader) -> Result<(), FrameError> {

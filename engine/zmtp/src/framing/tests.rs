@@ -293,7 +293,18 @@ fn commands_alone_are_published_without_messages() {
     let mut scanner = Scanner::new(ROOMY);
     let scan = scanner.scan(&ping(), 10, |_, _| Ok(())).unwrap();
     assert_eq!((scan.whole_message_bytes, scan.messages), (ping().len(), 0));
+    assert_eq!(scan.last_message_end_bytes, 0);
     assert!(!scanner.is_inside_message());
+}
+
+#[test]
+fn the_end_of_the_last_message_is_told_apart_from_the_commands_behind_it() {
+    for message in [&b"\x00\x01a"[..], b"\x01\x01a\x00\x01b"] {
+        let stream = [&ping()[..], message, &ping()[..], &ping()[..]].concat();
+        let scan = Scanner::new(ROOMY).scan(&stream, 10, |_, _| Ok(())).unwrap();
+        assert_eq!((scan.whole_message_bytes, scan.messages), (stream.len(), 1));
+        assert_eq!(scan.last_message_end_bytes, ping().len() + message.len());
+    }
 }
 
 #[test]

@@ -122,16 +122,20 @@ fn every_legal_pair_of_types_meets() {
 }
 
 #[test]
-fn the_timer_runs_until_the_version_of_old_peers_or_traffic_is_reached() {
+fn the_timer_runs_until_traffic_begins() {
     let mut old = handshake(SocketType::Router, b"");
     assert!(old.is_timed());
-    old.handle_input(b"\x03").unwrap();
-    assert!(!old.is_timed(), "1.0: after the first byte");
+    old.handle_input(b"\x03\x00i").unwrap();
+    assert!(old.is_timed(), "1.0: within the identity frame");
+    old.handle_input(b"d").unwrap();
+    assert!(!old.is_timed(), "1.0: after the identity frame");
     let mut old = handshake(SocketType::Router, b"");
     old.handle_input(b"\xff\0\0\0\0\0\0\0\0\x7f\x01").unwrap();
     assert!(old.is_timed());
-    old.handle_input(b"\x05").unwrap();
-    assert!(!old.is_timed(), "2.0: after twelve bytes");
+    old.handle_input(b"\x05\x00").unwrap();
+    assert!(old.is_timed(), "2.0: within the identity frame");
+    old.handle_input(b"\x00").unwrap();
+    assert!(!old.is_timed(), "2.0: after the identity frame");
     let mut modern = handshake(SocketType::Pull, b"");
     let stream = modern_peer(3, 1, b"PUSH");
     modern.handle_input(&stream[..stream.len() - 1]).unwrap();

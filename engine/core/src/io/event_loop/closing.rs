@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connect::Phase;
 use super::connection::{End, Origin};
 use super::{EventLoop, Object, Timer};
-use crate::io::command::EndpointId;
+use crate::io::command::{EndpointId, IoCommand};
 use crate::io::driver::Token;
 use crate::io::link::{Link, RxEnd};
 use crate::socket::SocketCommand;
@@ -27,8 +27,8 @@ impl EventLoop {
         }
         self.closing.insert(link.id, Closing { link: link.clone() });
         let drained = link.tx().is_drained();
-        if drained {
-            self.finish_link(link); // an empty queue never lingers (libzmq-surface §7.2)
+        if drained || self.is_idle_for_good(link) {
+            self.finish_link(link); // an empty queue never lingers (libzmq-surface §7.2), nor does a hopeless one
         } else if self.token_of(link).is_some() && link.tx().stream().is_none() {
             // A write failed. What came before is not read any more, so reading it would not find the end.
             self.end_link_stream(link, RxEnd::PeerClosed);
@@ -51,6 +51,13 @@ impl EventLoop {
         }
     }
 
+    /// A lingering link's connector does not try again.
+    pub(super) fn closing_link_is_idle(&mut self, link: &Arc<Link>) {
+        if self.closing.contains_key(&link.id) {
+            self.finish_link(link);
+        }
+    }
+
     pub(super) fn linger_over(&mut self, link_id: u64) {
         if let Some(closing) = self.closing.get(&link_id) {
             let link = closing.link.clone();
@@ -59,25 +66,34 @@ impl EventLoop {
     }
 
     /// Ends a link for good: its stream, its connector, its pipe.
-    fn finish_link(&mut self, link: &Arc<Link>) {
+    pub(super) fn finish_link(&mut self, link: &Arc<Link>) {
         self.closing.remove(&link.id);
         self.watched.forget(link);
         self.leased.forget(link);
         if let Some(token) = self.token_of(link) {
             self.end_connection(token, End::Ours);
         }
-        let connector = self
-            .connectors
-            .iter()
-            .find(|(_, c)| c.spec.link.as_ref().is_some_and(|own| Arc::ptr_eq(own, link)))
-            .map(|(id, _)| *id);
-        if let Some(id) = connector {
+        if let Some(id) = self.connector_of(link) {
             self.end_handshake_of(id);
             self.remove_connector(id);
         }
         link.rx().close();
         link.tx().close();
         link.socket.send(SocketCommand::Gone(link.pipe));
+    }
+
+    fn connector_of(&self, link: &Arc<Link>) -> Option<EndpointId> {
+        self.connectors
+            .iter()
+            .find(|(_, c)| c.spec.link.as_ref().is_some_and(|own| Arc::ptr_eq(own, link)))
+            .map(|(id, _)| *id)
+    }
+
+    /// The link's connector never tries again.
+    fn is_idle_for_good(&self, link: &Arc<Link>) -> bool {
+        self.connector_of(link)
+            .and_then(|id| self.connectors.get(&id))
+            .is_some_and(|connector| matches!(connector.phase, Phase::Idle))
     }
 
     /// A connector that is still shaking hands has a connection that no link names yet.
@@ -90,8 +106,21 @@ impl EventLoop {
     }
 
     /// Closes a listener with the connections accepted through it, or a connector.
-    pub(super) fn close_endpoint(&mut self, id: EndpointId, linger_ns: Option<u64>) {
-        self.close_listener(id);
+    pub(super) fn close_endpoint(
+        &mut self,
+        id: EndpointId,
+        linger_ns: Option<u64>,
+        is_disconnect: bool,
+    ) {
+        let is_spread = self.close_listener(id);
+        if is_spread {
+            for thread in self.directory.others(&self.load) {
+                thread.mailbox.send(IoCommand::CloseAccepted(id, linger_ns));
+            }
+        }
+        if is_disconnect && let Some(connector) = self.connectors.get_mut(&id) {
+            connector.is_disconnected = true;
+        }
         let pending = self.connectors.get(&id).and_then(|connector| connector.spec.link.clone());
         if let Some(link) = pending
             && linger_ns != Some(0)
@@ -99,6 +128,13 @@ impl EventLoop {
         {
             return; // goes with its pipe, whether it is connected already or not
         }
+        self.close_accepted(id, linger_ns);
+        self.end_handshake_of(id);
+        self.remove_connector(id);
+    }
+
+    /// Closes the connections of an endpoint that this thread serves.
+    pub(super) fn close_accepted(&mut self, id: EndpointId, linger_ns: Option<u64>) {
         for token in self.connections_of(id) {
             let link = match self.objects.get(&token) {
                 Some(Object::Connection(connection)) => connection.link().cloned(),
@@ -110,8 +146,6 @@ impl EventLoop {
                 None => self.end_connection(token, End::Ours),
             }
         }
-        self.end_handshake_of(id);
-        self.remove_connector(id);
     }
 
     fn connections_of(&self, id: EndpointId) -> Vec<Token> {

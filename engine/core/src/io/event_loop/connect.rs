@@ -12,17 +12,21 @@ use crate::io::driver::Token;
 use crate::io::transport::{Connecting, Stream};
 use crate::monitor::{EventKind, MonitorEvent, event};
 use crate::options::{Backoff, ReconnectStop};
+use crate::socket::SocketCommand;
 
 /// Where a connector stands.
 pub(super) enum Phase {
-    /// Between attempts, or waiting for a name to be resolved.
+    /// Between attempts.
     Waiting,
+    /// A name is being resolved.
+    Resolving,
     /// The kernel is connecting.
     Connecting(Token, Box<dyn Connecting>),
     /// A stream exists; its connection has this token.
     Streaming(Token),
-    /// Given up: the endpoint stays registered but dead (libzmq-surface §6.3).
-    Dead,
+    /// The first attempt failed and shall not be repeated: the endpoint stays registered (libzmq-surface §5.9), and so
+    /// does its pipe.
+    Idle,
 }
 
 /// An endpoint that is kept connected.
@@ -30,10 +34,23 @@ pub(super) struct Connector {
     pub spec: ConnectSpec,
     backoff: Backoff,
     pub phase: Phase,
-    /// Counts attempts; a timer or resolver of an earlier one is stale.
+    /// Counts attempts; a timer of an earlier one is stale.
     attempt: u64,
+    /// A resolver thread is at work, maybe still for an earlier attempt: the name is the same.
+    is_resolver_running: bool,
     /// A stream was established once: with no back-off interval the endpoint then ends for good.
     was_connected: bool,
+    /// The application disconnected it; it only lingers.
+    pub is_disconnected: bool,
+}
+
+/// How a connector gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenUp {
+    /// The endpoint stays registered with its socket, dead (libzmq-surface §6.3).
+    Dead,
+    /// The socket forgets the endpoint.
+    Forgotten,
 }
 
 impl EventLoop {
@@ -44,7 +61,9 @@ impl EventLoop {
             backoff: Backoff::new(options.reconnect_interval_ms, max_ms),
             phase: Phase::Waiting,
             attempt: 0,
+            is_resolver_running: false,
             was_connected: false,
+            is_disconnected: false,
             spec,
         };
         let id = connector.spec.id;
@@ -65,28 +84,37 @@ impl EventLoop {
         let (address, options) = (connector.spec.address.clone(), connector.spec.options.clone());
         if !transport.must_resolve(&address) {
             let result = transport.connect(&address, &options);
-            return self.resolved(id, attempt, result);
+            return self.attempt_started(id, result);
+        }
+        connector.phase = Phase::Resolving;
+        if connector.is_resolver_running {
+            return; // one that takes long must not be joined by one more for each attempt
         }
         // Name resolution blocks: it gets a thread of its own, so that no other connection waits for it.
         let mailbox = self.own_mailbox.clone();
         let resolver = std::thread::Builder::new().name("ZRbg/resolve".into()).spawn(move || {
-            mailbox.send(IoCommand::Resolved(id, attempt, transport.connect(&address, &options)));
+            mailbox.send(IoCommand::Resolved(id, transport.connect(&address, &options)));
         });
-        if let Err(error) = resolver {
-            self.attempt_failed(id, &error, None);
+        match resolver {
+            Ok(_detached) => connector.is_resolver_running = true,
+            Err(error) => self.attempt_failed(id, &error, None),
         }
     }
 
-    pub(super) fn resolved(
+    pub(super) fn resolver_answered(
         &mut self,
         id: EndpointId,
-        attempt: u64,
         result: io::Result<Box<dyn Connecting>>,
     ) {
         let Some(connector) = self.connectors.get_mut(&id) else { return };
-        if connector.attempt != attempt || !matches!(connector.phase, Phase::Waiting) {
-            return;
+        connector.is_resolver_running = false;
+        if matches!(connector.phase, Phase::Resolving) {
+            self.attempt_started(id, result);
         }
+    }
+
+    fn attempt_started(&mut self, id: EndpointId, result: io::Result<Box<dyn Connecting>>) {
+        let Some(connector) = self.connectors.get_mut(&id) else { return };
         // Without a name to resolve there was a descriptor, which the transport closed again before it told us.
         let closed =
             (!connector.spec.transport.must_resolve(&connector.spec.address)).then_some(-1);
@@ -159,9 +187,14 @@ impl EventLoop {
         }
         let stop_bits = connector.spec.options.reconnect_stop_bits;
         let refused = error.kind() == io::ErrorKind::ConnectionRefused;
-        if refused && stop_bits & ReconnectStop::CONN_REFUSED != 0 {
-            connector.phase = Phase::Dead;
-            return;
+        let is_tcp = connector.spec.transport.scheme() == "tcp";
+        if refused && is_tcp && stop_bits & ReconnectStop::CONN_REFUSED != 0 {
+            return self.give_up(id, GivenUp::Forgotten, &error.to_string());
+        }
+        let is_ipc = connector.spec.transport.scheme() == "ipc";
+        let stops = is_ipc && stop_bits & ReconnectStop::AFTER_DISCONNECT != 0;
+        if connector.is_disconnected && stops {
+            return self.give_up(id, GivenUp::Forgotten, &error.to_string());
         }
         self.schedule_reconnect(id, &error.to_string());
     }
@@ -178,20 +211,26 @@ impl EventLoop {
                 self.remove(token);
                 Some(number)
             }
-            Phase::Waiting => None, // still resolving: what comes of it will be stale
-            Phase::Streaming(_) | Phase::Dead => return,
+            Phase::Resolving => None, // an answer that comes between attempts counts for nothing
+            Phase::Waiting | Phase::Streaming(_) | Phase::Idle => return,
         };
         self.attempt_failed(id, &io::Error::from(io::ErrorKind::TimedOut), number);
     }
 
-    /// Waits before the next attempt; with reconnection off the endpoint is dead.
+    /// Waits before the next attempt, if there shall be one.
     fn schedule_reconnect(&mut self, id: EndpointId, why: &str) {
         let random = self.rng.next_u64();
         let Some(connector) = self.connectors.get_mut(&id) else { return };
         connector.attempt += 1; // what is still under way is stale
         connector.phase = Phase::Waiting;
         let Some(wait_ms) = connector.backoff.next_wait_ms(random) else {
-            connector.phase = Phase::Dead;
+            if connector.was_connected {
+                return self.give_up(id, GivenUp::Forgotten, why);
+            }
+            connector.phase = Phase::Idle;
+            if let Some(link) = connector.spec.link.clone() {
+                self.closing_link_is_idle(&link);
+            }
             return;
         };
         emit_remote(&connector.spec, EventKind::ConnectRetried, wait_ms, why);
@@ -219,12 +258,23 @@ impl EventLoop {
 
     /// A connector's stream is over. `fatal`: the peer broke the protocol, do not come back.
     pub(super) fn connector_lost_stream(&mut self, id: EndpointId, fatal: bool, why: &str) {
-        let Some(connector) = self.connectors.get_mut(&id) else { return };
         if fatal {
-            connector.phase = Phase::Dead;
-            tracing::warn!(endpoint = connector.spec.endpoint, why, "not connecting again");
+            self.give_up(id, GivenUp::Dead, why);
         } else {
             self.schedule_reconnect(id, why);
+        }
+    }
+
+    /// Never connects again: the pipe ends, so that nothing is queued for nobody.
+    fn give_up(&mut self, id: EndpointId, how: GivenUp, why: &str) {
+        let Some(connector) = self.connectors.remove(&id) else { return };
+        let spec = connector.spec;
+        tracing::warn!(endpoint = spec.endpoint, why, "not connecting again");
+        if let Some(link) = &spec.link {
+            self.finish_link(link);
+        }
+        if how == GivenUp::Forgotten {
+            spec.socket.send(SocketCommand::EndpointOver(id));
         }
     }
 

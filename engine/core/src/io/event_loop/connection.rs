@@ -1,4 +1,4 @@
-//! One stream from its first byte to its last: handshake, traffic, heartbeats, end.
+//! One stream from its first byte to its last: handshake, traffic, end.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 use zeroring_base::Bytes;
 use zeroring_base::time::NS_PER_MS;
 use zeroring_zmtp::SocketType;
-use zeroring_zmtp::command::encode_ping;
 use zeroring_zmtp::greeting::Version;
 use zeroring_zmtp::handshake::{
     Established, Handshake, HandshakeConfig, HandshakeError, MonitorCode,
 };
-use zeroring_zmtp::heartbeat::{Heartbeat, HeartbeatAction, HeartbeatConfig};
 
+use super::heartbeat::Pulse;
+use super::timers::TimerId;
 use super::{EventLoop, Object, Timer};
 use crate::io::command::EndpointId;
 use crate::io::driver::Token;
@@ -36,14 +36,17 @@ pub(super) struct Connection {
     pub stream: Arc<dyn Stream>,
     pub socket: SocketHandle,
     options: Arc<SocketOptions>,
-    phase: Phase,
+    pub phase: Phase,
+    /// Ends the handshake when it takes too long; then looks at the heartbeat.
+    pub timer: Option<TimerId>,
     /// The driver is asked to read.
     reads: bool,
     /// A pause was asked for and not answered: bytes that the driver read may still come.
     is_pausing: bool,
 }
 
-enum Phase {
+/// How far a stream has come.
+pub(super) enum Phase {
     Handshake {
         handshake: Box<Handshake>,
         /// Output the kernel has not taken yet.
@@ -53,9 +56,8 @@ enum Phase {
     },
     Traffic {
         link: Arc<Link>,
-        heartbeat: Option<Heartbeat>,
-        /// The link's activity when the heartbeat last looked.
-        activity_seen: u64,
+        /// `None` for peers that know no PING.
+        pulse: Option<Pulse>,
     },
 }
 
@@ -126,8 +128,16 @@ impl EventLoop {
         };
         let phase = Phase::Handshake { handshake: Box::new(handshake), unsent: Vec::new(), link };
         let interval_ms = options.handshake_interval_ms;
-        let connection =
-            Connection { origin, stream, socket, options, phase, reads: true, is_pausing: false };
+        let connection = Connection {
+            origin,
+            stream,
+            socket,
+            options,
+            phase,
+            timer: None,
+            reads: true,
+            is_pausing: false,
+        };
         self.insert(token, Object::Connection(Box::new(connection)));
         if let Origin::Connector(id) = origin {
             self.connector_has_stream(id, token); // before the first write, which may be its end
@@ -137,7 +147,10 @@ impl EventLoop {
         }
         if interval_ms > 0 {
             let deadline_ns = self.clock.now_ns() + u64::from(interval_ms) * NS_PER_MS;
-            self.timers.set(deadline_ns, Timer::Handshake(token));
+            let timer = self.timers.set(deadline_ns, Timer::Handshake(token));
+            if let Some(connection) = self.connection_mut(token) {
+                connection.timer = Some(timer);
+            }
         }
         if let Some(Connection { phase: Phase::Handshake { handshake, .. }, .. }) =
             self.connection_mut(token)
@@ -373,8 +386,6 @@ impl EventLoop {
         let (socket, options) = (connection.socket.clone(), connection.options.clone());
         let (origin, stream) = (connection.origin, connection.stream.clone());
         let version = established.version;
-        let heartbeat = (version >= Version::V3_0 && !is_raw)
-            .then(|| Heartbeat::new(heartbeat_config(&options), self.clock.now_ns()));
         let (link, attach) = match existing {
             Some(link) => {
                 let command = SocketCommand::Connected(link.pipe, peer.clone());
@@ -388,13 +399,18 @@ impl EventLoop {
             let mut tx = link.tx();
             tx.attach(stream, version, is_raw);
             tx.queue_first(&unsent);
-            link.set_rx_owner(RxOwner::Io); // before anybody may ask for a lease
+            link.set_rx_owner(&rx, RxOwner::Io); // before anybody may ask for a lease
             link.set_connected(true);
         }
         self.connection_of_link.insert(link.id, token);
+        let now_ns = self.clock.now_ns();
+        let pulse =
+            (version >= Version::V3_0 && !is_raw).then(|| Pulse::new(&options, &link, now_ns));
         if let Some(connection) = self.connection_mut(token) {
-            connection.phase =
-                Phase::Traffic { link: link.clone(), heartbeat, activity_seen: link.activity() };
+            connection.phase = Phase::Traffic { link: link.clone(), pulse };
+            if let Some(timer) = connection.timer.take() {
+                self.timers.cancel(timer);
+            }
         }
         socket.send(attach);
         self.schedule_heartbeat(token);
@@ -438,85 +454,21 @@ impl EventLoop {
         (link, SocketCommand::Attach(Box::new(new)))
     }
 
-    // ---- Heartbeats ---------------------------------------------------------------------------------------------
-
-    fn schedule_heartbeat(&mut self, token: Token) {
-        let Some(connection) = self.connection_mut(token) else { return };
-        if let Phase::Traffic { heartbeat: Some(heartbeat), .. } = &connection.phase
-            && let Some(deadline_ns) = heartbeat.deadline_ns()
-        {
-            self.timers.set(deadline_ns, Timer::Heartbeat(token));
-        }
-    }
-
-    pub(super) fn heartbeat_due(&mut self, token: Token) {
-        let now_ns = self.clock.now_ns();
-        let Some(connection) = self.connection_mut(token) else { return };
-        let Phase::Traffic { link, heartbeat: Some(heartbeat), activity_seen } =
-            &mut connection.phase
-        else {
-            return;
-        };
-        // What came in since last time counts, whoever read it. An application that does not read stops the reading,
-        // and with it the proof of life: then the peer is not to blame.
-        let activity = link.activity();
-        if activity != *activity_seen || link.try_rx().is_none_or(|rx| rx.is_stalled()) {
-            *activity_seen = activity;
-            heartbeat.on_traffic(now_ns);
-        }
-        if heartbeat.deadline_ns().is_none_or(|deadline_ns| deadline_ns > now_ns) {
-            return self.schedule_heartbeat_once(token, now_ns);
-        }
-        let link = link.clone();
-        let mut frame = Vec::new();
-        loop {
-            match heartbeat.poll(now_ns) {
-                HeartbeatAction::SendPing { ttl_ds } => encode_ping(ttl_ds, &[], &mut frame),
-                HeartbeatAction::Expired(_) => return self.end_connection(token, End::Silent),
-                HeartbeatAction::None => break,
-            }
-        }
-        if !frame.is_empty() {
-            link.tx().queue_control(&frame);
-            self.flush_and_watch(&link);
-        }
-        self.schedule_heartbeat(token);
-    }
-
-    /// A timer fired early because traffic moved the deadline: set the next one if it lies ahead.
-    fn schedule_heartbeat_once(&mut self, token: Token, now_ns: u64) {
-        let Some(connection) = self.connection_mut(token) else { return };
-        if let Phase::Traffic { heartbeat: Some(heartbeat), .. } = &connection.phase
-            && heartbeat.deadline_ns().is_some_and(|deadline_ns| deadline_ns > now_ns)
-        {
-            self.schedule_heartbeat(token);
-        }
-    }
-
-    pub(super) fn peer_ping(&mut self, link: &Arc<Link>, ttl_ds: u16) {
-        let now_ns = self.clock.now_ns();
-        let Some(token) = self.token_of(link) else { return };
-        if let Some(connection) = self.connection_mut(token)
-            && let Phase::Traffic { heartbeat: Some(heartbeat), link, activity_seen } =
-                &mut connection.phase
-        {
-            *activity_seen = link.activity();
-            heartbeat.on_ping(ttl_ds, now_ns);
-        }
-        self.schedule_heartbeat(token);
-    }
-
     // ---- End ----------------------------------------------------------------------------------------------------
 
     /// Ends a connection, tells the monitor and the socket, and has the connector try again if that is right.
     pub(super) fn end_connection(&mut self, token: Token, end: End) {
         let Some(Object::Connection(connection)) = self.remove(token) else { return };
+        if let Some(timer) = connection.timer {
+            self.timers.cancel(timer);
+        }
         let link = connection.owner_link().cloned();
         if let Some(link) = &link {
             self.connection_of_link.remove(&link.id);
             self.leased.forget(link);
             link.set_connected(false);
-            link.set_rx_owner(RxOwner::Io);
+            let rx = link.rx();
+            link.set_rx_owner(&rx, RxOwner::Io);
         }
         let persistent = matches!(connection.origin, Origin::Connector(_))
             && !connection.options.immediate
@@ -528,11 +480,10 @@ impl EventLoop {
         emit_end(&connection, &end);
         if !matches!(end, End::Ours) {
             let stop_bits = connection.options.reconnect_stop_bits;
+            let is_shaking_hands = connection.link().is_none();
             let fatal = match &end {
-                End::Handshake(error) => {
-                    error.is_fatal_for_connecter()
-                        || stop_bits & ReconnectStop::HANDSHAKE_FAILED != 0
-                }
+                _ if is_shaking_hands && stop_bits & ReconnectStop::HANDSHAKE_FAILED != 0 => true,
+                End::Handshake(error) => error.is_fatal_for_connecter(),
                 End::Stream(RxEnd::Protocol(_)) => true,
                 _ => false,
             };
@@ -592,14 +543,6 @@ fn raw_established() -> Established {
         properties: Vec::new(),
         implicit_subscribe_all: false,
         session: None,
-    }
-}
-
-fn heartbeat_config(options: &SocketOptions) -> HeartbeatConfig {
-    HeartbeatConfig {
-        interval_ms: u64::from(options.heartbeat_interval_ms),
-        timeout_ms: options.heartbeat_timeout_ms.map(u64::from),
-        ttl_ms: u64::from(options.heartbeat_ttl_deciseconds) * 100,
     }
 }
 

@@ -15,6 +15,8 @@ use crate::io::link::{Link, RxOwner};
 const LOOK_INTERVAL_NS: u64 = 5 * NS_PER_MS;
 /// While every application sleeps in the kernel on its descriptors there is no hurry to look.
 const LOOK_INTERVAL_MAX_NS: u64 = 160 * NS_PER_MS;
+/// But a peer that sends PINGs, or answers ours, must not be unread for long once an application is busy.
+const LOOK_INTERVAL_MAX_PINGED_NS: u64 = 20 * NS_PER_MS;
 
 /// Links lent out.
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl EventLoop {
         match self.token_of(link) {
             Some(token) if self.is_paused(token) => self.lend(link),
             Some(token) => self.set_reading(token, false),
-            None => link.set_rx_owner(RxOwner::Io),
+            None => link.set_rx_owner(&link.rx(), RxOwner::Io),
         }
     }
 
@@ -59,7 +61,7 @@ impl EventLoop {
     }
 
     fn lend(&mut self, link: &Arc<Link>) {
-        link.set_rx_owner(RxOwner::App);
+        link.set_rx_owner(&link.rx(), RxOwner::App);
         let visits = link.socket.presence().visits();
         self.leased.forget(link);
         self.leased.links.push((link.clone(), visits));
@@ -79,26 +81,30 @@ impl EventLoop {
     pub(super) fn look_at_leased(&mut self) {
         self.leased.timer_is_set = false;
         let mut all_parked = true;
+        let mut interval_max_ns = LOOK_INTERVAL_MAX_NS;
         for (link, seen) in std::mem::take(&mut self.leased.links) {
             let presence = link.socket.presence();
             let visits = presence.visits();
             let is_parked = presence.is_parked();
             all_parked &= is_parked;
             if is_parked || visits != seen {
+                if link.has_heartbeat() {
+                    interval_max_ns = LOOK_INTERVAL_MAX_PINGED_NS;
+                }
                 self.leased.links.push((link, visits));
             } else {
                 self.take_back(&link);
             }
         }
-        let doubled = (self.leased.interval_ns * 2).min(LOOK_INTERVAL_MAX_NS);
+        let doubled = (self.leased.interval_ns * 2).min(interval_max_ns);
         self.leased.interval_ns = if all_parked { doubled } else { LOOK_INTERVAL_NS };
         self.set_lease_timer();
     }
 
     fn take_back(&mut self, link: &Arc<Link>) {
         {
-            let _nobody_reads = link.rx();
-            link.set_rx_owner(RxOwner::Io);
+            let nobody_reads = link.rx();
+            link.set_rx_owner(&nobody_reads, RxOwner::Io);
         }
         self.resume_reading(link); // also publishes what waited for credit
     }

@@ -12,12 +12,15 @@ mod closing;
 mod connect;
 mod connection;
 mod flush;
+mod heartbeat;
 mod lease;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use zeroring_base::SlabPool;
@@ -26,6 +29,7 @@ use zeroring_base::rng::Rng;
 use zeroring_base::time::Clock;
 
 use super::command::{EndpointId, IoCommand};
+use super::directory::{Directory, Load};
 use super::driver::{Driver, Event, Token};
 use super::link::Link;
 pub(crate) use connection::{conflates_incoming, conflates_outgoing};
@@ -34,6 +38,9 @@ use accept::Listening;
 use connect::Connector;
 use connection::Connection;
 use timers::{Timer, Timers};
+
+/// Pause after the driver could not wait.
+const FAILED_WAIT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a token stands for.
 enum Object {
@@ -63,8 +70,13 @@ pub struct EventLoop {
     watched: flush::Watched,
     leased: lease::Leased,
     timers: Timers,
-    /// Registered descriptors, for choosing the least loaded thread.
-    load: Arc<AtomicUsize>,
+    /// Registered descriptors, and what is on its way here: for choosing the least loaded thread.
+    load: Load,
+    directory: Arc<Directory>,
+    /// Connections that the driver accepted and that have not had their turn.
+    accepted: accept::AcceptedQueue,
+    /// The driver's last wait failed.
+    is_driver_failing: bool,
     /// Poll without sleeping (wait policy `Spin`).
     spins: bool,
     stopped: bool,
@@ -81,7 +93,9 @@ pub struct EventLoopConfig {
     /// Seed of jitter and generated ids.
     pub seed: u64,
     /// Where it reports how many descriptors it serves.
-    pub load: Arc<AtomicUsize>,
+    pub load: Load,
+    /// All I/O threads of the context: an accepted connection goes to the least loaded one.
+    pub directory: Arc<Directory>,
     /// Never sleep.
     pub spins: bool,
 }
@@ -108,6 +122,9 @@ impl EventLoop {
             leased: lease::Leased::default(),
             timers: Timers::default(),
             load: config.load,
+            directory: config.directory,
+            accepted: accept::AcceptedQueue::default(),
+            is_driver_failing: false,
             spins: config.spins,
             stopped: false,
         }
@@ -134,9 +151,13 @@ impl EventLoop {
     /// Returns how many things were done.
     pub fn turn(&mut self, wait_max: Option<Duration>) -> usize {
         let mut done = self.run_commands() + self.fire_timers();
-        let timeout = if done > 0 || self.spins { Some(Duration::ZERO) } else { wait_max };
+        let timeout = if done > 0 || self.spins || !self.accepted.is_empty() {
+            Some(Duration::ZERO)
+        } else {
+            wait_max
+        };
         done += self.wait_for_events(timeout);
-        done
+        done + self.serve_accepted()
     }
 
     fn run_commands(&mut self) -> usize {
@@ -151,9 +172,14 @@ impl EventLoop {
 
     fn run_command(&mut self, command: IoCommand) {
         match command {
-            IoCommand::Listen(spec) => self.listen(*spec),
-            IoCommand::Connect(spec) => self.connect(*spec),
-            IoCommand::CloseEndpoint(id, linger_ns) => self.close_endpoint(id, linger_ns),
+            // The share of the load goes only now: what it stood for counts itself.
+            IoCommand::Listen(spec, _share) => self.listen(*spec),
+            IoCommand::Connect(spec, _share) => self.connect(*spec),
+            IoCommand::Adopt(adopted) => self.adopt(*adopted),
+            IoCommand::CloseAccepted(id, linger_ns) => self.close_accepted(id, linger_ns),
+            IoCommand::CloseEndpoint(id, linger_ns, is_disconnect) => {
+                self.close_endpoint(id, linger_ns, is_disconnect);
+            }
             IoCommand::CloseLink(link, linger_ns) => self.close_link(&link, linger_ns),
             IoCommand::Flush(link) => self.flush_and_watch(&link),
             IoCommand::Resume(link) => self.resume_reading(&link),
@@ -161,8 +187,8 @@ impl EventLoop {
             IoCommand::StreamEnded(link, generation, end) => {
                 self.stream_ended(&link, generation, end);
             }
-            IoCommand::PeerPing(link, ttl_ds) => self.peer_ping(&link, ttl_ds),
-            IoCommand::Resolved(id, attempt, result) => self.resolved(id, attempt, result),
+            IoCommand::PeerPing(link) => self.peer_ping(&link),
+            IoCommand::Resolved(id, result) => self.resolver_answered(id, result),
             IoCommand::Stop => self.stop(),
         }
     }
@@ -180,7 +206,7 @@ impl EventLoop {
                 Timer::Linger(link) => self.linger_over(link),
                 Timer::Stream => self.look_at_watched(),
                 Timer::Lease => self.look_at_leased(),
-                Timer::AcceptAgain(token) => self.driver.pause_listener(token, false),
+                Timer::AcceptAgain(id) => self.accept_again(id),
             }
         }
         done
@@ -200,9 +226,8 @@ impl EventLoop {
             timeout = Some(Duration::ZERO);
         }
         let mut events = std::mem::take(&mut self.events);
-        if let Err(error) = self.driver.wait(timeout, &mut events) {
-            tracing::error!(driver = self.driver.name(), %error, "the driver's wait failed");
-        }
+        let waited = self.driver.wait(timeout, &mut events);
+        self.note_wait(waited);
         self.mailbox.waker().state().wake_up();
         let done = events.len();
         for event in events.drain(..) {
@@ -212,16 +237,31 @@ impl EventLoop {
         done
     }
 
+    /// A driver that cannot wait must not keep a CPU busy with that; there is no telling when it can again.
+    fn note_wait(&mut self, waited: io::Result<()>) {
+        let failed_before = std::mem::replace(&mut self.is_driver_failing, waited.is_err());
+        let Err(error) = waited else { return };
+        if !failed_before {
+            tracing::error!(driver = self.driver.name(), %error, "the driver's wait failed");
+        }
+        if !self.clock.is_virtual() {
+            std::thread::sleep(FAILED_WAIT_PAUSE);
+        }
+    }
+
     fn handle_event(&mut self, event: Event) {
         match event {
             Event::Readable(token) => self.readable(token),
             Event::Received(token, bytes) => self.received(token, &bytes),
             Event::Closed(token) => self.end_of_stream(token),
-            Event::Failed(token, error) => self.read_failed(token, &error),
+            Event::Failed(token, error) => match self.objects.get(&token) {
+                Some(Object::Listener(_)) => self.listener_failed(token, &error),
+                _ => self.read_failed(token, &error),
+            },
             Event::Paused(token) => self.reading_paused(token),
             Event::Writable(token) => self.writable(token),
             Event::Acceptable(token) => self.acceptable(token),
-            Event::Accepted(token, fd) => self.accepted(token, fd),
+            Event::Accepted(token, fd) => self.queue_accepted(token, fd),
             Event::AcceptFailed(token, error) => {
                 self.accept_failed(token, &error);
             }
@@ -235,13 +275,13 @@ impl EventLoop {
 
     fn insert(&mut self, token: Token, object: Object) {
         self.objects.insert(token, object);
-        self.load.store(self.objects.len(), Ordering::Relaxed);
+        self.load.inc();
     }
 
     fn remove(&mut self, token: Token) -> Option<Object> {
         let object = self.objects.remove(&token)?;
         self.driver.deregister(token);
-        self.load.store(self.objects.len(), Ordering::Relaxed);
+        self.load.dec();
         Some(object)
     }
 
@@ -259,15 +299,16 @@ impl EventLoop {
     fn stop(&mut self) {
         self.stopped = true;
         for id in self.listeners.keys().copied().collect::<Vec<_>>() {
-            self.close_endpoint(id, Some(0));
+            self.close_endpoint(id, Some(0), false);
         }
         for id in self.connectors.keys().copied().collect::<Vec<_>>() {
-            self.close_endpoint(id, Some(0));
+            self.close_endpoint(id, Some(0), false);
         }
         let tokens: Vec<_> = self.objects.keys().copied().collect();
         for token in tokens {
             drop(self.remove(token));
         }
+        self.accepted = accept::AcceptedQueue::default();
         self.closing.clear();
         self.watched = flush::Watched::default();
         self.leased = lease::Leased::default();

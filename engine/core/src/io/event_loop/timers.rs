@@ -1,5 +1,5 @@
-//! Deadlines of one I/O loop. A timer is never cancelled: when it fires, whoever set it checks whether it still means
-//! something. That keeps setting one cheap and forgetting one harmless.
+//! Deadlines of one I/O loop. When a timer fires, whoever set it checks whether it still means something; so most are
+//! never cancelled. One that a peer can set, and set far ahead, is: a peer must not decide how many there are.
 
 use std::collections::BTreeMap;
 
@@ -23,33 +23,48 @@ pub enum Timer {
     Stream,
     /// Look at the links lent to application threads.
     Lease,
-    /// Try to accept again after descriptors ran out.
-    AcceptAgain(Token),
+    /// Try to accept again after that failed.
+    AcceptAgain(EndpointId),
+}
+
+/// Names a timer that was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimerId {
+    /// When it is due.
+    pub deadline_ns: u64,
+    sequence: u64,
 }
 
 /// Deadlines in order.
 #[derive(Debug, Default)]
 pub struct Timers {
-    queue: BTreeMap<(u64, u64), Timer>,
+    queue: BTreeMap<TimerId, Timer>,
     sequence: u64,
 }
 
 impl Timers {
     /// Sets a timer.
-    pub fn set(&mut self, deadline_ns: u64, timer: Timer) {
+    pub fn set(&mut self, deadline_ns: u64, timer: Timer) -> TimerId {
         self.sequence += 1;
-        self.queue.insert((deadline_ns, self.sequence), timer);
+        let id = TimerId { deadline_ns, sequence: self.sequence };
+        self.queue.insert(id, timer);
+        id
+    }
+
+    /// Takes a timer back; nothing happens if it fired already.
+    pub fn cancel(&mut self, id: TimerId) {
+        self.queue.remove(&id);
     }
 
     /// The next timer due at `now_ns`.
     pub fn pop_due(&mut self, now_ns: u64) -> Option<Timer> {
         let entry = self.queue.first_entry()?;
-        (entry.key().0 <= now_ns).then(|| entry.remove())
+        (entry.key().deadline_ns <= now_ns).then(|| entry.remove())
     }
 
     /// When the next timer is due.
     pub fn next_ns(&self) -> Option<u64> {
-        self.queue.first_key_value().map(|(key, _)| key.0)
+        self.queue.first_key_value().map(|(id, _)| id.deadline_ns)
     }
 }
 
@@ -69,5 +84,15 @@ mod tests {
         assert_eq!(timers.pop_due(10), Some(Timer::Linger(2)));
         assert_eq!(timers.pop_due(15), None);
         assert_eq!(timers.pop_due(25), Some(Timer::Lease));
+    }
+
+    #[test]
+    fn a_cancelled_timer_does_not_fire() {
+        let mut timers = Timers::default();
+        let (first, second) = (timers.set(10, Timer::Linger(1)), timers.set(10, Timer::Linger(2)));
+        timers.cancel(first);
+        assert_eq!(timers.pop_due(10), Some(Timer::Linger(2)));
+        timers.cancel(second); // fired already
+        assert_eq!(timers.next_ns(), None);
     }
 }

@@ -20,7 +20,7 @@ mod tx;
 pub use rx::{LinkRx, RxEnd};
 pub use tx::{Flushed, LinkTx};
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use zeroring_base::SlabPool;
@@ -60,6 +60,11 @@ pub struct Link {
     generation: AtomicU64,
     /// Reads that brought something; heartbeats look at it.
     activity: AtomicU64,
+    /// Either side sends PINGs, which are to be answered soon, whoever reads.
+    has_heartbeat: AtomicBool,
+    /// Time-to-live of the peer's last PING (tenths of a second) until the I/O thread takes it, and by that the mark that
+    /// it was told; 0: there is none.
+    peer_ttl_ds: AtomicU32,
     /// The I/O thread was told to flush and has not begun.
     flush_queued: AtomicBool,
     /// The I/O thread was told to go on reading and has not begun.
@@ -101,6 +106,8 @@ impl Link {
             connected: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             activity: AtomicU64::new(0),
+            has_heartbeat: AtomicBool::new(false),
+            peer_ttl_ds: AtomicU32::new(0),
             flush_queued: AtomicBool::new(false),
             resume_queued: AtomicBool::new(false),
             failure_queued: AtomicBool::new(false),
@@ -129,6 +136,7 @@ impl Link {
 
     /// Who polls the descriptor.
     pub fn rx_owner(&self) -> RxOwner {
+        // SeqCst: see `set_rx_owner`.
         match self.rx_owner.load(Ordering::SeqCst) {
             2 => RxOwner::App,
             1 => RxOwner::Requested,
@@ -136,8 +144,8 @@ impl Link {
         }
     }
 
-    /// Changes who polls the descriptor.
-    pub fn set_rx_owner(&self, owner: RxOwner) {
+    /// Changes who polls the descriptor; only whoever holds the receiving half may.
+    pub fn set_rx_owner(&self, _held: &LinkRx, owner: RxOwner) {
         // SeqCst pairs with the load in `rx_owner`: an application that returns credit looks at the owner afterwards, and
         // a loop that takes the link back looks at the credit afterwards, so one of them goes on reading.
         self.rx_owner.store(owner as u8, Ordering::SeqCst);
@@ -145,30 +153,35 @@ impl Link {
 
     /// True while a stream with a finished handshake is attached.
     pub fn is_connected(&self) -> bool {
+        // Pairs with the Release in `set_connected`: who sees the link connected finds the stream attached.
         self.connected.load(Ordering::Acquire)
     }
 
     /// Counts attached streams.
     pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+        // Changes under both halves' locks, which order it for who holds one; the I/O thread reads what it wrote itself.
+        self.generation.load(Ordering::Relaxed)
     }
 
-    /// A stream was attached to both halves (`true`) or taken from them.
+    /// A stream was attached to both halves (`true`; the caller still holds them) or is about to be taken from them.
     pub fn set_connected(&self, connected: bool) {
         if connected {
-            self.generation.fetch_add(1, Ordering::AcqRel);
-            self.failure_queued.store(false, Ordering::Release);
+            // Relaxed: the caller holds both halves, and whoever reports an end holds one of them.
+            self.generation.fetch_add(1, Ordering::Relaxed);
+            self.failure_queued.store(false, Ordering::Relaxed);
+            self.peer_ttl_ds.store(0, Ordering::Relaxed); // of a peer before
         }
+        // Release pairs with the Acquire in `is_connected`.
         self.connected.store(connected, Ordering::Release);
     }
 
     /// Reads that brought something so far.
     pub fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
+        self.activity.load(Ordering::Relaxed) // a count of `note_activity`; nothing is published with it
     }
 
     pub(super) fn note_activity(&self) {
-        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.activity.fetch_add(1, Ordering::Relaxed); // see `activity`
     }
 
     /// Tells the socket that its pipe has something to read.
@@ -183,6 +196,8 @@ impl Link {
 
     /// Asks the I/O thread to flush and to watch the pipe until it is idle.
     pub fn ask_flush(self: &Arc<Self>) {
+        // Pairs with the swap in `flush_begins`: if the mark stands, that swap is still to come, and after it the I/O thread
+        // sees what was queued before this one.
         if !self.flush_queued.swap(true, Ordering::AcqRel) {
             self.io.send(IoCommand::Flush(self.clone()));
         }
@@ -190,11 +205,13 @@ impl Link {
 
     /// The I/O thread begins to flush.
     pub fn flush_begins(&self) {
-        self.flush_queued.store(false, Ordering::Release);
+        // A swap, since a store reads nothing: it acquires what the swap in `ask_flush` released.
+        self.flush_queued.swap(false, Ordering::AcqRel);
     }
 
     /// Asks the I/O thread to go on reading: credit came back.
     pub fn ask_resume(self: &Arc<Self>) {
+        // Pairs with the swap in `resume_begins`, as in `ask_flush`: the credit returned before this is seen after that.
         if !self.resume_queued.swap(true, Ordering::AcqRel) {
             self.io.send(IoCommand::Resume(self.clone()));
         }
@@ -202,15 +219,16 @@ impl Link {
 
     /// The I/O thread goes on reading.
     pub fn resume_begins(&self) {
-        self.resume_queued.store(false, Ordering::Release);
+        self.resume_queued.swap(false, Ordering::AcqRel); // pairs with the swap in `ask_resume`
     }
 
     /// Asks the I/O thread to let the application poll the descriptor.
     pub fn ask_lease(self: &Arc<Self>) {
+        // No lock: the I/O thread's side owns the link before and after. It takes part in the order of `set_rx_owner`.
         let asked = self.rx_owner.compare_exchange(
             RxOwner::Io as u8,
             RxOwner::Requested as u8,
-            Ordering::AcqRel,
+            Ordering::SeqCst,
             Ordering::Relaxed,
         );
         if asked.is_ok() {
@@ -218,9 +236,11 @@ impl Link {
         }
     }
 
-    /// Reports that the present stream is over.
+    /// Reports that the present stream is over. The caller holds one of the halves, so that the next one does not begin
+    /// meanwhile, or closes the pipe anyway.
     pub fn report_end(self: &Arc<Self>, end: RxEnd) {
-        if !self.failure_queued.swap(true, Ordering::AcqRel) {
+        // Relaxed: reset under both halves' locks, and the mailbox publishes the command.
+        if !self.failure_queued.swap(true, Ordering::Relaxed) {
             self.io.send(IoCommand::StreamEnded(self.clone(), self.generation(), end));
         }
     }
@@ -231,9 +251,28 @@ impl Link {
         self.ask_flush();
     }
 
-    /// A PING with a time-to-live came.
+    /// Either side sends PINGs.
+    pub fn note_heartbeat(&self) {
+        self.has_heartbeat.store(true, Ordering::Relaxed); // a hint for `has_heartbeat`
+    }
+
+    /// True if either side was seen to send PINGs.
+    pub fn has_heartbeat(&self) -> bool {
+        self.has_heartbeat.load(Ordering::Relaxed) // a hint, set by `note_heartbeat`
+    }
+
+    /// A PING with a time-to-live came. However many come, at most one command is on its way.
     pub fn report_ping(self: &Arc<Self>, ttl_ds: u16) {
-        self.io.send(IoCommand::PeerPing(self.clone(), ttl_ds));
+        // Pairs with the swap in `take_peer_ttl`: whoever finds 0 here is followed by a look that finds `ttl_ds`.
+        if ttl_ds > 0 && self.peer_ttl_ds.swap(u32::from(ttl_ds), Ordering::AcqRel) == 0 {
+            self.io.send(IoCommand::PeerPing(self.clone()));
+        }
+    }
+
+    /// I/O thread: the time-to-live of the last PING, in tenths of a second, if it was not taken yet.
+    pub fn take_peer_ttl(&self) -> Option<u16> {
+        // Pairs with the swap in `report_ping`: a PING that comes from here on sends a command of its own.
+        u16::try_from(self.peer_ttl_ds.swap(0, Ordering::AcqRel)).ok().filter(|ttl_ds| *ttl_ds > 0)
     }
 
     /// The application lets go of its end of the pipe; what it sent may take up to `linger_ns` (`None`: for ever).
@@ -248,9 +287,8 @@ impl Link {
             return false; // taken back meanwhile; changes under this lock, so that only one of us reads
         }
         let driven = rx.drive(pool, self);
-        drop(rx);
         if let Some(end) = driven.end {
-            self.report_end(end);
+            self.report_end(end); // still locked: the next stream must not have begun when its number is read
         }
         driven.progress
     }
@@ -263,6 +301,7 @@ impl Link {
         match &flushed {
             Flushed::Drained if then_wait => tx.wait_own(),
             Flushed::Failed(_) => tx.stop_writing(), // the reader finds the end, behind what came before
+            Flushed::CloseRequested => self.report_end(RxEnd::ByApplication),
             _ => {}
         }
         flushed

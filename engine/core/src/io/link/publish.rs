@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroring_zmtp::SocketType;
 use zeroring_zmtp::command::{Command, encode_pong};
-use zeroring_zmtp::framing::{COMMAND, FrameError, FrameLimits, MORE, Scanner};
+use zeroring_zmtp::framing::{COMMAND, FrameError, FrameLimits, Frames, MORE, Scan, Scanner};
 
 use super::Link;
 use crate::options::SocketOptions;
@@ -72,7 +72,7 @@ impl Publisher {
     }
 
     /// Publishes the whole messages at the start of `bytes`, as many as there is credit for: `put` appends a prefix of
-    /// the given length to the pipe. The rest is to be passed again, with what follows it.
+    /// the given length to the pipe. What is not done with is to be passed again, with what follows it.
     ///
     /// # Errors
     /// The peer's offence, in words.
@@ -105,7 +105,7 @@ impl Publisher {
             check.pass(&bytes[..whole])?;
         }
         if scan.messages + subscriptions > 0 {
-            put(pipe, whole);
+            put(pipe, bytes_to_publish(bytes, &scan, self.takes_subscriptions));
             if pipe.commit(scan.messages + subscriptions) {
                 link.tell_readable();
             }
@@ -117,6 +117,26 @@ impl Publisher {
         let is_all = scan.messages < credit;
         Ok(Published { bytes: whole, needed_bytes, is_out_of_credit: false, is_all })
     }
+}
+
+/// How much of the scanned range is for the application. Commands at its end are not, unless they are subscriptions: with
+/// nothing behind them they would make the pipe look readable, and nothing would come of reading it.
+fn bytes_to_publish(bytes: &[u8], scan: &Scan, takes_subscriptions: bool) -> usize {
+    let mut end = scan.last_message_end_bytes;
+    if takes_subscriptions {
+        let mut tail = Frames::new(&bytes[end..scan.whole_message_bytes]);
+        while let Some(frame) = tail.next() {
+            if is_subscription(frame.flags, frame.body) {
+                end = scan.whole_message_bytes - tail.rest().len();
+            }
+        }
+    }
+    end
+}
+
+fn is_subscription(flags: u8, body: &[u8]) -> bool {
+    flags & MORE == 0
+        && matches!(Command::parse(body), Ok(Command::Subscribe(_) | Command::Cancel(_)))
 }
 
 /// What becomes of commands during traffic (zmtp §4.3).
@@ -167,8 +187,7 @@ impl CommandHandler<'_> {
         let mut pong = Vec::with_capacity(32);
         encode_pong(context, &mut pong);
         self.link.queue_control(&pong);
-        if ttl_ds > 0 {
-            self.link.report_ping(ttl_ds);
-        }
+        self.link.note_heartbeat();
+        self.link.report_ping(ttl_ds);
     }
 }

@@ -57,6 +57,8 @@ pub struct LinkTx {
     /// Control frames for the next frame boundary.
     control: Vec<u8>,
     close_requested: bool,
+    /// Handed to the kernel so far; heartbeats look at it.
+    written_bytes: u64,
 }
 
 impl LinkTx {
@@ -70,6 +72,7 @@ impl LinkTx {
             scratch_sent: 0,
             control: Vec::new(),
             close_requested: false,
+            written_bytes: 0,
         }
     }
 
@@ -161,6 +164,23 @@ impl LinkTx {
         }
     }
 
+    /// Queues our own PING, also when the peer's demand for PONGs has filled the queue. One at a time.
+    pub fn queue_ping(&mut self, frame: &[u8]) {
+        if self.stream.is_some() {
+            self.control.extend_from_slice(frame);
+        }
+    }
+
+    /// True while control frames wait to be written.
+    pub fn has_control(&self) -> bool {
+        !self.control.is_empty() || self.scratch_sent < self.scratch.len()
+    }
+
+    /// Bytes handed to the kernel so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
     /// True if nothing waits to be written.
     pub fn is_drained(&mut self) -> bool {
         self.scratch_sent == self.scratch.len()
@@ -176,7 +196,10 @@ impl LinkTx {
             match self.write_once(&*stream, link) {
                 Ok(0) if self.close_requested => return Flushed::CloseRequested,
                 Ok(0) => return Flushed::Drained,
-                Ok(n) => budget = budget.saturating_sub(n),
+                Ok(n) => {
+                    budget = budget.saturating_sub(n);
+                    self.written_bytes += n as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Flushed::Failed(error),
