@@ -37,7 +37,8 @@ impl Events {
         match (self.readable, self.writable) {
             (true, true) => Interest::Both,
             (false, true) => Interest::Send,
-            _ => Interest::Recv,
+            (true, false) => Interest::Recv,
+            (false, false) => Interest::None,
         }
     }
 

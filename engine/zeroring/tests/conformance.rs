@@ -54,5 +54,7 @@ mod routing;
 mod stream;
 #[path = "conformance/subscriptions.rs"]
 mod subscriptions;
+#[path = "conformance/waiting.rs"]
+mod waiting;
 #[path = "conformance/xpub.rs"]
 mod xpub;

@@ -11,11 +11,15 @@
 //! | `endpoints` | bind, connect, unbind, disconnect |
 //! | `settings` | options, by field and by number |
 //! | `wait` | spinning, sleeping, driving |
+//! | `cpus` | whether spinning can help |
 
 mod commands;
+mod cpus;
 mod endpoints;
 mod handle;
 mod settings;
+#[cfg(test)]
+pub(crate) mod tests;
 mod wait;
 
 pub use handle::{NewPipe, PeerInfo, PipeId, PipePeer, Presence, SocketCommand, SocketHandle};
@@ -65,6 +69,8 @@ pub struct SocketCore {
     commands: VecDeque<SocketCommand>,
     endpoints: Endpoints,
     waiter: Waiter,
+    /// Slots of the pipes whose descriptors were asked for: they are, or will be, ours to read.
+    leased: Vec<usize>,
     /// The Stop command was seen: every call fails from now on.
     is_stopped: bool,
     recv_more: bool,
@@ -106,6 +112,7 @@ impl SocketCore {
             commands: VecDeque::new(),
             endpoints: Endpoints::default(),
             waiter,
+            leased: Vec::new(),
             is_stopped: false,
             recv_more: false,
             last_peer: None,
@@ -159,9 +166,9 @@ impl SocketCore {
         more: bool,
         timeout: Timeout,
     ) -> Result<(), SendError> {
-        let deadline = self.deadline(timeout, self.options.send_timeout_ms);
+        let mut patience = self.patience(timeout, self.options.send_timeout_ms);
         loop {
-            if !self.wait_for_progress(Interest::Send, deadline) {
+            if !self.wait_for_progress(Interest::Send, &mut patience) {
                 let forked = self.context.is_forked();
                 return Err(if forked { SendError::Forked } else { SendError::WouldBlock });
             }
@@ -226,10 +233,10 @@ impl SocketCore {
 
     #[cold]
     fn recv_waiting(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
-        let deadline = self.deadline(timeout, self.options.recv_timeout_ms);
+        let mut patience = self.patience(timeout, self.options.recv_timeout_ms);
         loop {
             // The end of a peer may be something to receive itself.
-            if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, deadline) {
+            if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, &mut patience) {
                 let forked = self.context.is_forked();
                 return Err(if forked { RecvError::Forked } else { RecvError::WouldBlock });
             }
