@@ -12,24 +12,31 @@ use zeroring_base::wake::OsWake;
 
 /// A shared eventfd, non-blocking and close-on-exec.
 #[derive(Clone, Debug)]
-pub struct EventFd(Arc<OwnedFd>);
+pub struct EventFd {
+    fd: Arc<OwnedFd>,
+    creator_pid: u32,
+}
 
 impl EventFd {
     /// A new one, not signalled.
     pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self(Arc::new(fd)))
+        Ok(Self { fd: Arc::new(fd), creator_pid: std::process::id() })
     }
 
     /// The descriptor that becomes readable.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl OsWake for EventFd {
     fn wake(&self) {
+        if std::process::id() != self.creator_pid {
+            return; // forked: the driver is a thread of the parent
+        }
         // The only possible failures are a full counter (see the module) and an interrupt before anything was done.
-        while let Err(rustix::io::Errno::INTR) = rustix::io::write(&*self.0, &1u64.to_ne_bytes()) {}
+        while let Err(rustix::io::Errno::INTR) = rustix::io::write(&*self.fd, &1u64.to_ne_bytes()) {
+        }
     }
 }

@@ -50,6 +50,9 @@ pub enum SocketError {
         /// The limit.
         limit: usize,
     },
+    /// The context was inherited by a forked process.
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
     /// The system refused a thread, a ring or a descriptor.
     #[error("the system refused what a socket needs: {source}")]
     Io {
@@ -69,6 +72,7 @@ impl SocketError {
         match self {
             Self::Terminated => errno::ETERM,
             Self::TooManySockets { .. } => errno::EMFILE,
+            Self::Forked => errno::EINTR,
             Self::Io { source } => source.raw_os_error().unwrap_or(errno::EMFILE),
         }
     }
@@ -212,6 +216,9 @@ pub enum EndpointFault {
     /// The context is terminating.
     #[error("the context is terminating; close the socket")]
     Terminated,
+    /// The socket was inherited by a forked process.
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
     /// The system refused.
     #[error("{endpoint}: {source}")]
     Io {
@@ -234,6 +241,7 @@ impl EndpointFault {
             Self::Unknown { .. } => errno::ENOENT,
             Self::DuplicateRoutingId { .. } => errno::EINVAL,
             Self::Terminated => errno::ETERM,
+            Self::Forked => errno::EINTR,
             Self::Io { source, .. } => source.raw_os_error().unwrap_or(errno::EINVAL),
         }
     }
@@ -248,6 +256,9 @@ pub enum OptionFault {
     /// The context is terminating.
     #[error("the context is terminating; close the socket")]
     Terminated,
+    /// The socket was inherited by a forked process (only EVENTS asks).
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
 }
 
 impl OptionFault {
@@ -256,6 +267,7 @@ impl OptionFault {
         match self {
             Self::Option(error) => error.errno(),
             Self::Terminated => errno::ETERM,
+            Self::Forked => errno::EINTR,
         }
     }
 }

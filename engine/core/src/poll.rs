@@ -80,7 +80,8 @@ impl<'a> PollItem<'a> {
 /// Waits up to `timeout` (`None`: for ever) until an item has what is asked of it. Returns the number of items that have.
 ///
 /// # Errors
-/// [`RecvError::Terminated`] as soon as one of the sockets notices that its context is terminating.
+/// [`RecvError::Terminated`] as soon as one of the sockets notices that its context is terminating;
+/// [`RecvError::Forked`] if one was inherited from a parent process.
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize, RecvError> {
     let deadline = timeout.map(|timeout| monotonic_ns().saturating_add(saturating_ns(timeout)));
     for item in items.iter_mut() {

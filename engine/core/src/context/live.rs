@@ -19,11 +19,23 @@ pub struct Stats {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     counts: Mutex<Counts>,
     changed: Condvar,
     last_id: AtomicU64,
+    creator_pid: u32,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            counts: Mutex::default(),
+            changed: Condvar::new(),
+            last_id: AtomicU64::new(0),
+            creator_pid: std::process::id(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +45,12 @@ struct Counts {
 }
 
 impl Live {
+    /// True in a child of the process that made the context. Its threads do not exist there, locks that they held stay
+    /// locked, and its descriptors are the parent's. Costs a system call.
+    pub fn is_forked(&self) -> bool {
+        std::process::id() != self.creator_pid
+    }
+
     /// A number never given before in this context.
     pub fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1

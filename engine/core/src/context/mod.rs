@@ -64,7 +64,6 @@ pub struct Shared {
     threads: Mutex<Option<IoThreads>>,
     sockets: Mutex<Vec<SocketHandle>>,
     terminating: AtomicBool,
-    creator_pid: u32,
 }
 
 impl std::fmt::Debug for Context {
@@ -87,7 +86,6 @@ impl Context {
             threads: Mutex::new(None),
             sockets: Mutex::new(Vec::new()),
             terminating: AtomicBool::new(false),
-            creator_pid: std::process::id(),
         }))
     }
 
@@ -95,8 +93,12 @@ impl Context {
     ///
     /// # Errors
     /// [`SocketError::Terminated`] after `shutdown`; [`SocketError::TooManySockets`] at the limit;
-    /// [`SocketError::Io`] if threads or descriptors cannot be had.
+    /// [`SocketError::Forked`] in a child of the process that made the context; [`SocketError::Io`] if threads or
+    /// descriptors cannot be had.
     pub fn socket(&self, kind: SocketType) -> Result<SocketCore, SocketError> {
+        if self.0.is_forked() {
+            return Err(SocketError::Forked);
+        }
         if self.0.is_terminating() {
             return Err(SocketError::Terminated);
         }
@@ -123,8 +125,12 @@ impl Context {
         f(&mut lock(&self.0.options))
     }
 
-    /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable.
+    /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable. In a forked child it
+    /// does nothing, like everything that ends the context: it is the parent's.
     pub fn shutdown(&self) {
+        if self.0.is_forked() {
+            return;
+        }
         self.0.terminating.store(true, Ordering::SeqCst);
         for socket in &*lock(&self.0.sockets) {
             socket.send(SocketCommand::Stop);
@@ -135,6 +141,9 @@ impl Context {
     ///
     /// Blocks for ever if a socket is never closed, or lingers for ever with a peer that never comes.
     pub fn term(&self) {
+        if self.0.is_forked() {
+            return;
+        }
         self.shutdown();
         if !self.0.clock.is_virtual() {
             self.0.live.wait_until_none();
@@ -144,6 +153,9 @@ impl Context {
 
     /// Like [`term`](Self::term), but gives up after `timeout`. True if everything ended.
     pub fn term_timeout(&self, timeout: Duration) -> bool {
+        if self.0.is_forked() {
+            return true;
+        }
         self.shutdown();
         let ended = self.0.live.wait_until_none_for(timeout);
         if ended {
@@ -184,9 +196,9 @@ impl Shared {
         self.terminating.load(Ordering::SeqCst)
     }
 
-    /// True in a child of the process that made the context: its threads do not exist there.
+    /// See [`Live::is_forked`].
     pub fn is_forked(&self) -> bool {
-        std::process::id() != self.creator_pid
+        self.live.is_forked()
     }
 
     /// The context's clock.
@@ -246,6 +258,12 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.is_forked() {
+            // The threads are the parent's: there is nobody to join. What is in the registry may be locked for ever.
+            std::mem::forget(self.threads.get_mut().map(Option::take));
+            std::mem::forget(std::mem::take(&mut self.inproc));
+            return;
+        }
         // The last socket and the last handle are gone without `term`: nobody waits for what still lingers.
         if let Some(threads) = lock(&self.threads).take() {
             threads.stop();

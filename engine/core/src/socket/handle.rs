@@ -226,6 +226,11 @@ impl SocketHandle {
         }
     }
 
+    /// See [`Live::is_forked`].
+    pub fn is_forked(&self) -> bool {
+        self.0.live.is_forked()
+    }
+
     /// Wakes the socket's thread.
     pub fn poke(&self) {
         self.0.mailbox.poke();

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver as EventReceiver;
 use zeroring_base::mailbox::{Receiver, mailbox};
+use zeroring_base::wake::{NoSleep, Waker};
 use zeroring_base::{Message, PartRef, SlabPool};
 use zeroring_zmtp::SocketType;
 
@@ -166,11 +167,13 @@ impl SocketCore {
         more: bool,
         timeout: Timeout,
     ) -> Result<(), SendError> {
+        if self.context.is_forked() {
+            return Err(SendError::Forked);
+        }
         let mut patience = self.patience(timeout, self.options.send_timeout_ms);
         loop {
             if !self.wait_for_progress(Interest::Send, &mut patience) {
-                let forked = self.context.is_forked();
-                return Err(if forked { SendError::Forked } else { SendError::WouldBlock });
+                return Err(SendError::WouldBlock);
             }
             match self.send_now(part, more) {
                 Err(Refused::WouldBlock) => {}
@@ -233,12 +236,14 @@ impl SocketCore {
 
     #[cold]
     fn recv_waiting(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
+        if self.context.is_forked() {
+            return Err(RecvError::Forked);
+        }
         let mut patience = self.patience(timeout, self.options.recv_timeout_ms);
         loop {
             // The end of a peer may be something to receive itself.
             if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, &mut patience) {
-                let forked = self.context.is_forked();
-                return Err(if forked { RecvError::Forked } else { RecvError::WouldBlock });
+                return Err(RecvError::WouldBlock);
             }
             match self.recv_now(part) {
                 Err(Refused::WouldBlock) => {}
@@ -260,8 +265,11 @@ impl SocketCore {
     /// Whether a part could be received or sent now.
     ///
     /// # Errors
-    /// [`RecvError::Terminated`] once the context is terminating.
+    /// [`RecvError::Terminated`] once the context is terminating; [`RecvError::Forked`] in a forked child.
     pub fn readiness(&mut self) -> Result<Readiness, RecvError> {
+        if self.context.is_forked() {
+            return Err(RecvError::Forked);
+        }
         self.process_commands();
         self.make_progress();
         if self.is_stopped {
@@ -307,8 +315,7 @@ impl Drop for SocketCore {
     /// Closes the socket: never blocks; what was sent lingers as the option says.
     fn drop(&mut self) {
         if self.context.is_forked() {
-            // The I/O threads are the parent's; so are the connections.
-            return;
+            return self.forget_all();
         }
         self.process_commands();
         self.close_all_endpoints();
@@ -319,6 +326,21 @@ impl Drop for SocketCore {
         self.inbox.close().into_iter().for_each(SocketCommand::bounce);
         self.context.forget_socket(&self.handle);
         self.handle.monitor().stop();
+    }
+}
+
+impl SocketCore {
+    /// In a forked child: connections, names and descriptors are the parent's, so nothing of them is closed or told; and a
+    /// lock that a thread of the parent held at the fork stays locked, so none is taken.
+    fn forget_all(&mut self) {
+        let nobody = mailbox(Waker::new(Box::new(NoSleep)));
+        let pattern = Pattern::new(self.kind(), 0);
+        std::mem::forget(std::mem::replace(&mut self.inbox, nobody.1));
+        std::mem::forget(std::mem::replace(&mut self.pattern, pattern));
+        std::mem::forget(std::mem::take(&mut self.commands));
+        std::mem::forget(std::mem::take(&mut self.endpoints));
+        std::mem::forget(std::mem::take(&mut self.pipes));
+        std::mem::forget(std::mem::take(&mut self.pool));
     }
 }
 

@@ -84,6 +84,9 @@ impl SocketCore {
             number::THREAD_SAFE => OptionValue::Int(0),
             number::LAST_ENDPOINT => OptionValue::Text(self.last_endpoint().as_bytes().to_vec()),
             number::EVENTS => {
+                if self.context.is_forked() {
+                    return Err(OptionFault::Forked);
+                }
                 self.make_progress();
                 let readiness = self.readiness_now();
                 OptionValue::Int(i32::from(readiness.readable) | i32::from(readiness.writable) << 1)

@@ -20,6 +20,7 @@ use zeroring_base::wake::{NoSleep, OsWake, Waker};
 
 use super::cpus::has_other_cpus;
 use super::{PipePeer, SocketCore, Timeout};
+use crate::error::RecvError;
 use crate::io::link::RxOwner;
 use crate::io::transport::{Handle, Stream};
 use crate::options::WaitPolicy;
@@ -91,12 +92,24 @@ pub struct Readiness {
     pub writable: bool,
 }
 
-struct EventFd(Arc<OwnedFd>);
+struct EventFd {
+    fd: Arc<OwnedFd>,
+    creator_pid: u32,
+}
+
+impl EventFd {
+    fn new(fd: Arc<OwnedFd>) -> Self {
+        Self { fd, creator_pid: std::process::id() }
+    }
+}
 
 impl OsWake for EventFd {
     fn wake(&self) {
+        if std::process::id() != self.creator_pid {
+            return; // forked: the sleeper is a thread of the parent
+        }
         // A full counter (EAGAIN) means that it is readable already.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.fd, &1u64.to_ne_bytes());
     }
 }
 
@@ -121,7 +134,7 @@ impl Waiter {
             false => Some(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)),
         };
         let os: Box<dyn OsWake> = match &eventfd {
-            Some(fd) => Box::new(EventFd(fd.clone())),
+            Some(fd) => Box::new(EventFd::new(fd.clone())),
             None => Box::new(NoSleep),
         };
         let waiter = Self {
@@ -451,8 +464,11 @@ impl SocketCore {
     /// all the reading. It may also be readable when there is nothing: then a `recv` without waiting makes it quiet.
     ///
     /// # Errors
-    /// In a simulation there is none.
+    /// In a simulation there is none; in a forked child it is the parent's.
     pub fn level_fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        if self.context.is_forked() {
+            return Err(io::Error::other(RecvError::Forked));
+        }
         self.waiter.is_level_triggered = true;
         self.settle_level_fd();
         match &self.waiter.eventfd {
@@ -471,6 +487,9 @@ impl SocketCore {
 
     #[cold]
     fn settle_level_fd_now(&mut self) {
+        if self.context.is_forked() {
+            return; // draining would take the parent's wakes
+        }
         loop {
             self.inbox.waker().state().wake_up();
             self.waiter.drain();
@@ -481,7 +500,7 @@ impl SocketCore {
             }
             if readable {
                 if let Some(fd) = &self.waiter.eventfd {
-                    EventFd(fd.clone()).wake();
+                    EventFd::new(fd.clone()).wake();
                 }
                 return;
             }
