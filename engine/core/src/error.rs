@@ -220,7 +220,7 @@ pub enum EndpointFault {
     #[error("the context belongs to the parent process; make a new one after fork")]
     Forked,
     /// The system refused.
-    #[error("{endpoint}: {source}")]
+    #[error("{endpoint}: {source}{}", advice(source))]
     Io {
         /// The endpoint.
         endpoint: String,
@@ -247,6 +247,31 @@ impl EndpointFault {
     }
 }
 
+/// What can be done about a refusal of the system, to follow its own words.
+fn advice(source: &io::Error) -> &'static str {
+    use rustix::io::Errno;
+    match Errno::from_io_error(source) {
+        Some(Errno::ADDRINUSE) => "; unbind what listens there, or choose another address or port",
+        Some(Errno::ADDRNOTAVAIL) => "; use an address that an interface of this machine has, or *",
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "; ports below 1024 and files of others take privileges: choose another port or directory"
+        }
+        Some(Errno::NODEV) => {
+            "; no interface or host of this name and IP version: check it and IPV6"
+        }
+        Some(Errno::NOENT | Errno::NOTDIR) => "; create the directory first",
+        Some(Errno::NAMETOOLONG) => "; a path for ipc has at most 107 bytes: choose a shorter one",
+        Some(Errno::ROFS) => "; choose a directory that can be written",
+        Some(Errno::NOSPC | Errno::DQUOT) => "; free some space, or choose another directory",
+        Some(Errno::MFILE) => "; close some sockets, or raise this process's limit of open files",
+        Some(Errno::NFILE) => "; the whole system has too many open files: close some",
+        Some(Errno::NOMEM | Errno::NOBUFS) => "; the system has no memory for it: close something",
+        Some(Errno::AFNOSUPPORT) => "; this machine does not have that IP version: check IPV6",
+        Some(Errno::BADF) => "; USE_FD must name an open descriptor of a listening socket",
+        _ => "",
+    }
+}
+
 /// Why an option was not set or read.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionFault {
@@ -269,5 +294,42 @@ impl OptionFault {
             Self::Terminated => errno::ETERM,
             Self::Forked => errno::EINTR,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn what_the_system_refuses_comes_with_advice() {
+        let text = |errno: Errno| {
+            let (endpoint, source) = ("tcp://x:1".to_owned(), errno.into());
+            EndpointFault::Io { endpoint, source }.to_string()
+        };
+        for (errno, advice) in [
+            (Errno::ADDRINUSE, "choose another address or port"),
+            (Errno::ADDRNOTAVAIL, "an interface of this machine"),
+            (Errno::ACCESS, "take privileges"),
+            (Errno::PERM, "take privileges"),
+            (Errno::NODEV, "check it and IPV6"),
+            (Errno::NOENT, "create the directory"),
+            (Errno::NAMETOOLONG, "107 bytes"),
+            (Errno::NOSPC, "free some space"),
+            (Errno::MFILE, "limit of open files"),
+            (Errno::NOMEM, "no memory"),
+        ] {
+            let text = text(errno);
+            let words = io::Error::from(errno).to_string();
+            assert!(text.starts_with(&format!("tcp://x:1: {words}; ")), "{text}");
+            assert!(text.contains(advice), "{text}");
+        }
+        let other = io::Error::from(Errno::IO).to_string();
+        assert_eq!(
+            text(Errno::IO),
+            format!("tcp://x:1: {other}"),
+            "no advice is better than bad advice"
+        );
     }
 }

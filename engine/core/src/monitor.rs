@@ -129,7 +129,7 @@ impl MonitorHub {
         }
     }
 
-    /// Events dropped because the reader was behind.
+    /// Events dropped because a reader was behind, over all monitors of the socket.
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }

@@ -16,17 +16,22 @@ pub struct Events {
     pub readable: bool,
     /// Something can be sent or written.
     pub writable: bool,
+    /// Descriptors only: an exceptional condition, such as urgent data of a tcp socket (`POLLPRI`). Sockets ignore it.
+    pub urgent: bool,
     /// Descriptors only: error, hang-up or an invalid descriptor; reported unasked.
     pub error: bool,
 }
 
 impl Events {
     /// Nothing.
-    pub const NONE: Events = Events { readable: false, writable: false, error: false };
+    pub const NONE: Events =
+        Events { readable: false, writable: false, urgent: false, error: false };
     /// Something to receive.
     pub const READABLE: Events = Events { readable: true, ..Self::NONE };
     /// Room to send.
     pub const WRITABLE: Events = Events { writable: true, ..Self::NONE };
+    /// Either.
+    pub const BOTH: Events = Events { readable: true, writable: true, ..Self::NONE };
 
     /// True if nothing is set.
     pub fn is_empty(&self) -> bool {
@@ -46,6 +51,7 @@ impl Events {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.readable);
         flags.set(PollFlags::OUT, self.writable);
+        flags.set(PollFlags::PRI, self.urgent);
         flags
     }
 }
@@ -110,7 +116,7 @@ fn look(items: &mut [PollItem<'_>]) -> Result<usize, RecvError> {
                 Events {
                     readable: asked.readable && readiness.readable,
                     writable: asked.writable && readiness.writable,
-                    error: false,
+                    ..Events::NONE
                 }
             }
             Target::Fd(fd) => look_at_fd(*fd, asked),
@@ -130,6 +136,7 @@ fn look_at_fd(fd: BorrowedFd<'_>, asked: Events) -> Events {
     Events {
         readable: found.contains(PollFlags::IN),
         writable: found.contains(PollFlags::OUT),
+        urgent: found.contains(PollFlags::PRI),
         error: found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
     }
 }

@@ -224,7 +224,7 @@ impl<'a, T> Poller<'a, T> {
     /// # let dealer = context.socket::<Dealer>()?;
     /// # let mut poller = Poller::new();
     /// poller.add(&dealer, 1, Events::READABLE)?;
-    /// poller.modify(&dealer, Events { readable: true, writable: true, error: false })?;
+    /// poller.modify(&dealer, Events::BOTH)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn modify<K: Kind>(&mut self, socket: &Socket<K>, asked: Events) -> Result<(), PollError> {

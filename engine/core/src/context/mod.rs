@@ -17,7 +17,7 @@ pub use live::{Live, Stats};
 pub use threads::{DriverSeed, Runtime, ThreadSetup};
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use zeroring_base::mailbox::Sender;
@@ -63,6 +63,8 @@ pub struct Shared {
     inproc: Registry,
     threads: Mutex<Option<IoThreads>>,
     sockets: Mutex<Vec<SocketHandle>>,
+    /// MAX_SOCKETS as it was with the first socket.
+    max_sockets: OnceLock<usize>,
     terminating: AtomicBool,
 }
 
@@ -85,6 +87,7 @@ impl Context {
             inproc: Registry::default(),
             threads: Mutex::new(None),
             sockets: Mutex::new(Vec::new()),
+            max_sockets: OnceLock::new(),
             terminating: AtomicBool::new(false),
         }))
     }
@@ -104,7 +107,7 @@ impl Context {
         }
         self.0.start_threads()?;
         let options = lock(&self.0.options).clone();
-        let limit = options.max_sockets as usize;
+        let limit = *self.0.max_sockets.get_or_init(|| options.max_sockets as usize);
         let socket = SocketCore::new(self.0.clone(), kind, &options)?;
         {
             let mut sockets = lock(&self.0.sockets);
