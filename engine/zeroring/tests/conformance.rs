@@ -50,6 +50,8 @@ mod reconnect;
 mod request;
 #[path = "conformance/routing.rs"]
 mod routing;
+#[path = "conformance/socks.rs"]
+mod socks;
 #[path = "conformance/stream.rs"]
 mod stream;
 #[path = "conformance/subscriptions.rs"]

@@ -104,6 +104,14 @@ pub struct SocketOptions {
     pub busy_poll_us: i32,
     /// Network device to bind to, 1 to 16 bytes; empty = any, the default. `BINDTODEVICE` 92.
     pub bind_to_device: Vec<u8>,
+    /// `host:port` of a SOCKS5 proxy that tcp connects go through; empty = none, the default. `SOCKS_PROXY` 68.
+    pub socks_proxy: Vec<u8>,
+    /// User name for the proxy, at most 255 bytes; empty = no authentication, the default. `SOCKS_USERNAME` 99.
+    pub socks_username: Vec<u8>,
+    /// Password for the proxy, at most 255 bytes. Default empty. `SOCKS_PASSWORD` 100.
+    pub socks_password: Vec<u8>,
+    /// Has an effect on Windows only. Default false. `LOOPBACK_FASTPATH` 94.
+    pub loopback_fastpath: bool,
     /// TCP keep-alive on or off; `None` = the kernel's choice, and then the three below are not
     /// applied. Default `None`. `TCP_KEEPALIVE` 34.
     pub tcp_keepalive: Option<bool>,
@@ -250,6 +258,10 @@ impl Default for SocketOptions {
             packet_priority: 0,
             busy_poll_us: 0,
             bind_to_device: Vec::new(),
+            socks_proxy: Vec::new(),
+            socks_username: Vec::new(),
+            socks_password: Vec::new(),
+            loopback_fastpath: false,
             tcp_keepalive: None,
             tcp_keepalive_probes: None,
             tcp_keepalive_idle_s: None,
