@@ -37,6 +37,13 @@ pub mod errno {
 }
 
 /// Why a socket could not be made.
+///
+/// ```
+/// use zeroring_core::error::{SocketError, errno};
+/// let error = SocketError::TooManySockets { limit: 3 };
+/// assert_eq!(error.errno(), errno::EMFILE);
+/// assert!(error.to_string().contains("raise MAX_SOCKETS"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The context was shut down.
@@ -68,6 +75,11 @@ impl SocketError {
     }
 
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{SocketError, errno};
+    /// assert_eq!(SocketError::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Terminated => errno::ETERM,
@@ -79,6 +91,12 @@ impl SocketError {
 }
 
 /// Why a part was not sent. The part is still the caller's.
+///
+/// ```
+/// use zeroring_core::error::{SendError, errno};
+/// assert_eq!(SendError::WouldBlock.errno(), errno::EAGAIN);
+/// assert_eq!(SendError::HostUnreachable.errno(), errno::EHOSTUNREACH);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// It cannot be queued now, or not within the timeout.
@@ -117,6 +135,11 @@ pub enum SendError {
 
 impl SendError {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{SendError, errno};
+    /// assert_eq!(SendError::NotSupported.errno(), errno::ENOTSUP);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => errno::EAGAIN,
@@ -132,6 +155,12 @@ impl SendError {
 }
 
 /// Why nothing was received.
+///
+/// ```
+/// use zeroring_core::error::{RecvError, errno};
+/// let error = RecvError::State { expected: "send first" };
+/// assert_eq!((error.errno(), error.to_string().as_str()), (errno::EFSM, "out of turn: send first"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
     /// Nothing is there, or nothing came within the timeout.
@@ -156,6 +185,11 @@ pub enum RecvError {
 
 impl RecvError {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{RecvError, errno};
+    /// assert_eq!(RecvError::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => errno::EAGAIN,
@@ -168,6 +202,12 @@ impl RecvError {
 }
 
 /// Why an endpoint was not bound, connected, unbound or disconnected.
+///
+/// ```
+/// use zeroring_core::error::{EndpointFault, errno};
+/// let error = EndpointFault::InUse { endpoint: "inproc://a".into() };
+/// assert_eq!(error.errno(), errno::EADDRINUSE);
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointFault {
     /// The text is not an endpoint.
@@ -231,6 +271,11 @@ pub enum EndpointFault {
 
 impl EndpointFault {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{EndpointFault, errno};
+    /// assert_eq!(EndpointFault::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Syntax(error) => error.errno(),
@@ -273,6 +318,11 @@ fn advice(source: &io::Error) -> &'static str {
 }
 
 /// Why an option was not set or read.
+///
+/// ```
+/// use zeroring_core::error::{OptionFault, errno};
+/// assert_eq!(OptionFault::Terminated.errno(), errno::ETERM);
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum OptionFault {
     /// The option, the value or the type of socket.
@@ -288,6 +338,11 @@ pub enum OptionFault {
 
 impl OptionFault {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{OptionFault, errno};
+    /// assert_eq!(OptionFault::Forked.errno(), errno::EINTR);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Option(error) => error.errno(),

@@ -10,6 +10,14 @@ use crate::error::RecvError;
 use crate::socket::{Interest, SleepSet, SocketCore, timespec};
 
 /// What is asked of an item, or found.
+///
+/// Source: `ZMQ_POLLIN`, `ZMQ_POLLOUT`, `ZMQ_POLLPRI`, `ZMQ_POLLERR`.
+///
+/// ```
+/// use zeroring_core::poll::Events;
+/// let urgent_too = Events { urgent: true, ..Events::READABLE };
+/// assert!(urgent_too.readable && !urgent_too.writable);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Something can be received or read.
@@ -24,16 +32,41 @@ pub struct Events {
 
 impl Events {
     /// Nothing.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::NONE.is_empty());
+    /// ```
     pub const NONE: Events =
         Events { readable: false, writable: false, urgent: false, error: false };
     /// Something to receive.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::READABLE.readable);
+    /// ```
     pub const READABLE: Events = Events { readable: true, ..Self::NONE };
     /// Room to send.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::WRITABLE.writable);
+    /// ```
     pub const WRITABLE: Events = Events { writable: true, ..Self::NONE };
     /// Either.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::BOTH.readable && Events::BOTH.writable);
+    /// ```
     pub const BOTH: Events = Events { readable: true, writable: true, ..Self::NONE };
 
     /// True if nothing is set.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::default().is_empty() && !Events::BOTH.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         *self == Self::NONE
     }

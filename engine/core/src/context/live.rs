@@ -8,6 +8,12 @@ use zeroring_base::counters::SLABS_IN_USE;
 use zeroring_base::sync::lock;
 
 /// What is alive.
+///
+/// ```
+/// use zeroring_core::context::Stats;
+/// let nothing = Stats::default();
+/// assert_eq!((nothing.sockets, nothing.links), (0, 0));
+/// ```
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Open sockets.

@@ -41,6 +41,14 @@ impl Handle<'_> {
 }
 
 /// Names of a connection, for monitor events, metadata and logs.
+///
+/// ```
+/// use zeroring_core::io::transport::StreamInfo;
+/// fn is_local(stream: &StreamInfo) -> bool {
+///     stream.remote_endpoint.starts_with("ipc://") || stream.peer_address == "127.0.0.1"
+/// }
+/// assert!(!is_local(&StreamInfo::default()));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamInfo {
     /// Our own end, as an endpoint (`tcp://127.0.0.1:4711`, `ipc:///run/x`); may be empty if unknown.

@@ -12,15 +12,38 @@ use super::filter::{AddressFilter, MetadataProperty};
 use super::value::WaitPolicy;
 
 /// Bits of [`SocketOptions::reconnect_stop_bits`].
+///
+/// Source: `ZMQ_RECONNECT_STOP_…`.
+///
+/// ```
+/// use zeroring_core::options::ReconnectStop;
+/// let bits = ReconnectStop::CONN_REFUSED | ReconnectStop::HANDSHAKE_FAILED;
+/// assert_eq!(bits, 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconnectStop;
 
 impl ReconnectStop {
     /// Give up when a tcp connection is refused.
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::CONN_REFUSED, 1);
+    /// ```
     pub const CONN_REFUSED: i32 = 1;
     /// Give up when the handshake fails or times out.
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::HANDSHAKE_FAILED, 2);
+    /// ```
     pub const HANDSHAKE_FAILED: i32 = 2;
     /// Give up after `disconnect` (ipc only).
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::AFTER_DISCONNECT, 4);
+    /// ```
     pub const AFTER_DISCONNECT: i32 = 4;
 }
 
@@ -31,6 +54,11 @@ impl ReconnectStop {
 ///
 /// "Live" means that a change reaches existing connections. Everything else reaches the next bind
 /// or connect; accepted and repeated connections use what was set when bind or connect ran.
+///
+/// ```
+/// use zeroring_core::options::SocketOptions;
+/// assert_eq!(SocketOptions::default().send_hwm_messages, 1000);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketOptions {
     // -- Queues ---------------------------------------------------------------------------------
@@ -214,6 +242,13 @@ impl SocketOptions {
     ///
     /// SUB and XSUB do not linger, nor does any socket of a context that is not blocky; IPv6,
     /// zero-copy receive and the wait policy come from the context.
+    ///
+    /// ```
+    /// use zeroring_core::SocketType;
+    /// use zeroring_core::options::{ContextOptions, SocketOptions};
+    /// let context = ContextOptions { blocky: false, ..ContextOptions::default() };
+    /// assert_eq!(SocketOptions::new(SocketType::Push, &context).linger_ms, 0);
+    /// ```
     #[must_use]
     pub fn new(socket_type: SocketType, context: &ContextOptions) -> Self {
         let lingers = context.blocky && !matches!(socket_type, SocketType::Sub | SocketType::XSub);

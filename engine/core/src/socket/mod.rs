@@ -45,6 +45,16 @@ use endpoints::Endpoints;
 use wait::Waiter;
 
 /// How long a call may block.
+///
+/// Time is kept in nanoseconds. A call that is out of time tries once more, whatever else comes in.
+///
+/// ```
+/// use std::time::Duration;
+/// use zeroring_core::socket::Timeout;
+/// assert_eq!(Timeout::default(), Timeout::Option);
+/// let half_a_second = Timeout::After(Duration::from_millis(500));
+/// # let _ = half_a_second;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Timeout {
     /// As the option says: `SNDTIMEO` or `RCVTIMEO`.

@@ -84,6 +84,14 @@ impl Patience {
 }
 
 /// What can be done now.
+///
+/// A hint: with several senders or receivers another may be faster. Source: `ZMQ_EVENTS`.
+///
+/// ```
+/// use zeroring_core::socket::Readiness;
+/// let readiness = Readiness::default();
+/// assert!(!readiness.readable && !readiness.writable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Readiness {
     /// A part can be received.

@@ -16,8 +16,10 @@ use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use zeroring_core::io::transport::StreamInfo;
 use zeroring_core::socket::SocketCore;
 pub use zeroring_core::socket::{PeerInfo, Readiness, Timeout};
+pub use zeroring_zmtp::greeting::Version;
 
 use crate::context::Owner;
 use crate::error::RecvError;
