@@ -8,20 +8,21 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
+use zeroring_base::process::Origin;
 use zeroring_base::wake::OsWake;
 
 /// A shared eventfd, non-blocking and close-on-exec.
 #[derive(Clone, Debug)]
 pub struct EventFd {
     fd: Arc<OwnedFd>,
-    creator_pid: u32,
+    origin: Origin,
 }
 
 impl EventFd {
     /// A new one, not signalled.
     pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { fd: Arc::new(fd), creator_pid: std::process::id() })
+        Ok(Self { fd: Arc::new(fd), origin: Origin::here() })
     }
 
     /// The descriptor that becomes readable.
@@ -32,7 +33,7 @@ impl EventFd {
 
 impl OsWake for EventFd {
     fn wake(&self) {
-        if std::process::id() != self.creator_pid {
+        if self.origin.is_elsewhere() {
             return; // forked: the driver is a thread of the parent
         }
         // The only possible failures are a full counter (see the module) and an interrupt before anything was done.

@@ -1,6 +1,5 @@
 //! What std, rustix and socket2 do not offer safely: interface addresses, group lookups, scheduling.
 
-#[cfg(feature = "fork-for-tests")]
 mod fork;
 mod interfaces;
 mod thread;
@@ -11,6 +10,7 @@ use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 #[cfg(feature = "fork-for-tests")]
 pub use fork::fork_for_tests;
+pub use fork::watch_forks;
 pub use interfaces::interface_address;
 pub use thread::{ThreadSetup, apply_thread_setup};
 pub use users::user_is_in_group;

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zeroring_base::counters::SLABS_IN_USE;
+use zeroring_base::process::Origin;
 use zeroring_base::sync::lock;
 
 /// What is alive.
@@ -30,7 +31,7 @@ pub struct Live {
     counts: Mutex<Counts>,
     changed: Condvar,
     last_id: AtomicU64,
-    creator_pid: u32,
+    origin: Origin,
 }
 
 impl Default for Live {
@@ -39,7 +40,7 @@ impl Default for Live {
             counts: Mutex::default(),
             changed: Condvar::new(),
             last_id: AtomicU64::new(0),
-            creator_pid: std::process::id(),
+            origin: Origin::here(),
         }
     }
 }
@@ -52,9 +53,9 @@ struct Counts {
 
 impl Live {
     /// True in a child of the process that made the context. Its threads do not exist there, locks that they held stay
-    /// locked, and its descriptors are the parent's. Costs a system call.
+    /// locked, and its descriptors are the parent's.
     pub fn is_forked(&self) -> bool {
-        std::process::id() != self.creator_pid
+        self.origin.is_elsewhere()
     }
 
     /// A number never given before in this context.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use zeroring_base::limits;
+use zeroring_base::process::Origin;
 use zeroring_base::sync::spin_hint;
 use zeroring_base::time::{Clock, NS_PER_US, saturating_ns};
 use zeroring_base::wake::{NoSleep, OsWake, Waker};
@@ -102,18 +103,18 @@ pub struct Readiness {
 
 struct EventFd {
     fd: Arc<OwnedFd>,
-    creator_pid: u32,
+    origin: Origin,
 }
 
 impl EventFd {
     fn new(fd: Arc<OwnedFd>) -> Self {
-        Self { fd, creator_pid: std::process::id() }
+        Self { fd, origin: Origin::here() }
     }
 }
 
 impl OsWake for EventFd {
     fn wake(&self) {
-        if std::process::id() != self.creator_pid {
+        if self.origin.is_elsewhere() {
             return; // forked: the sleeper is a thread of the parent
         }
         // A full counter (EAGAIN) means that it is readable already.
