@@ -68,7 +68,6 @@ enum State {
 }
 
 /// The client's side of the protocol. What it asks to read is exact: bytes behind the reply are the peer's.
-#[derive(Debug)]
 pub(super) struct Socks5 {
     state: State,
     wanted_bytes: usize,
@@ -236,7 +235,7 @@ pub(super) fn connect(target: &TcpConnectAddress, options: &SocketOptions) -> io
         }
         Err(error) => return Err(error.into()),
     }
-    let (username, password) = (&options.socks_username, &options.socks_password);
+    let (username, password) = (&options.socks_username, &options.socks_password.0);
     let mut protocol = Socks5::new(&target.host, target.port, username, password)?;
     loop {
         tunnel.send(&protocol.take_output())?;

@@ -29,7 +29,7 @@ pub use filter::{AddressFilter, MetadataProperty};
 pub use reconnect::Backoff;
 pub use socket::{ReconnectStop, SocketOptions};
 pub use table::{AppliesTo, Effect, OptionRow};
-pub use value::{DriverChoice, OptionValue, WaitPolicy};
+pub use value::{DriverChoice, OptionValue, Secret, WaitPolicy};
 
 #[cfg(test)]
 mod tests;

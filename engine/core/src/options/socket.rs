@@ -9,7 +9,7 @@ use zeroring_zmtp::SocketType;
 
 use super::context::ContextOptions;
 use super::filter::{AddressFilter, MetadataProperty};
-use super::value::WaitPolicy;
+use super::value::{Secret, WaitPolicy};
 
 /// Bits of [`SocketOptions::reconnect_stop_bits`].
 ///
@@ -137,7 +137,7 @@ pub struct SocketOptions {
     /// User name for the proxy, at most 255 bytes; empty = no authentication, the default. `SOCKS_USERNAME` 99.
     pub socks_username: Vec<u8>,
     /// Password for the proxy, at most 255 bytes. Default empty. `SOCKS_PASSWORD` 100.
-    pub socks_password: Vec<u8>,
+    pub socks_password: Secret,
     /// Has an effect on Windows only. Default false. `LOOPBACK_FASTPATH` 94.
     pub loopback_fastpath: bool,
     /// TCP keep-alive on or off; `None` = the kernel's choice, and then the three below are not
@@ -295,7 +295,7 @@ impl Default for SocketOptions {
             bind_to_device: Vec::new(),
             socks_proxy: Vec::new(),
             socks_username: Vec::new(),
-            socks_password: Vec::new(),
+            socks_password: Secret::default(),
             loopback_fastpath: false,
             tcp_keepalive: None,
             tcp_keepalive_probes: None,

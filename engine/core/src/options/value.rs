@@ -110,6 +110,22 @@ impl DriverChoice {
     }
 }
 
+/// Bytes that nobody shall read in a log: `Debug` does not show them.
+///
+/// ```
+/// use zeroring_core::options::Secret;
+/// let password = Secret(b"swordfish".to_vec());
+/// assert_eq!(format!("{password:?}"), "Secret(9 bytes)");
+/// ```
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(pub Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
 /// The answer of a numeric `get`.
 ///
 /// ```

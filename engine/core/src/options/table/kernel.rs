@@ -90,8 +90,8 @@ pub(super) const ROWS: &[OptionRow] = &[
             text: true,
             max_len: 255,
             empty: EmptyRule::Clears,
-            read: |o| &o.socks_password,
-            write: |o, v| o.socks_password = v.to_vec(),
+            read: |o| &o.socks_password.0,
+            write: |o, v| o.socks_password.0 = v.to_vec(),
         },
     )
     .at(Effect::NextConnect),
