@@ -192,7 +192,12 @@ fn read_frame(stream: &mut StreamReader, part: &mut Message, copies: bool) -> Op
 }
 
 /// A large body is not copied, unless that is asked for. One that was sent by reference is a segment of its own behind its header.
-fn read_by_reference(stream: &mut StreamReader, header: FrameHeader, part: &mut Message, copies: bool) {
+fn read_by_reference(
+    stream: &mut StreamReader,
+    header: FrameHeader,
+    part: &mut Message,
+    copies: bool,
+) {
     let body_bytes = header.body_bytes as usize;
     stream.advance(header.header_bytes);
     let there = stream.available().len();
