@@ -10,6 +10,7 @@
 //! | [`barrier`] | the fence that only the side about to sleep pays for |
 //! | [`wake`] | who sleeps, who must wake whom, once per batch |
 //! | [`time`], [`rng`] | clock and chance as inputs, so that a simulator can own them |
+//! | [`process`] | whether we were forked, without asking the system |
 //! | [`limits`] | every bound in one file |
 //! | [`counters`] | what is alive and what was dropped |
 //! | [`sync`] | the shim that lets loom replace atomics and cells |
@@ -23,6 +24,7 @@ pub mod counters;
 pub mod limits;
 pub mod mailbox;
 pub mod msg;
+pub mod process;
 pub mod ring;
 pub mod rng;
 pub mod slab;

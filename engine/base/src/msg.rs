@@ -29,11 +29,23 @@ enum Body {
 
 impl Message {
     /// An empty message part.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// assert!(Message::new().is_empty());
+    /// ```
     pub const fn new() -> Self {
         Self { more: false, body: Body::Static(&[]) }
     }
 
     /// A part that copies `bytes`: inline up to 86 bytes, into memory of its own above.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let bytes = [1, 2, 3];
+    /// let part = Message::copy_from_slice(&bytes);
+    /// assert_eq!(part, &bytes[..]);
+    /// ```
     #[inline]
     pub fn copy_from_slice(bytes: &[u8]) -> Self {
         if bytes.len() > INLINE_BODY_BYTES_MAX {
@@ -45,6 +57,13 @@ impl Message {
     }
 
     /// Makes this part a copy of `bytes`, in place: receiving into the same value again and again moves no body around.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let mut part = Message::new();
+    /// part.set_copy(b"first of two", true);
+    /// assert!(part == "first of two" && part.more());
+    /// ```
     #[inline]
     pub fn set_copy(&mut self, bytes: &[u8], more: bool) {
         self.more = more;
@@ -62,6 +81,14 @@ impl Message {
     }
 
     /// Makes this part refer to `bytes`.
+    ///
+    /// ```
+    /// use zeroring_base::{Bytes, Message};
+    /// let bytes = Bytes::copy_from_slice(&[7; 1000]);
+    /// let mut part = Message::new();
+    /// part.set_shared(bytes.clone(), false);
+    /// assert_eq!(part.as_ptr(), bytes.as_ptr());
+    /// ```
     #[inline]
     pub fn set_shared(&mut self, bytes: Bytes, more: bool) {
         self.more = more;
@@ -69,23 +96,47 @@ impl Message {
     }
 
     /// A part that refers to bytes which live as long as the program; nothing is copied.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// const GREETING: Message = Message::from_static(b"hello");
+    /// assert_eq!(GREETING, "hello");
+    /// ```
     pub const fn from_static(bytes: &'static [u8]) -> Self {
         Self { more: false, body: Body::Static(bytes) }
     }
 
     /// A part that takes over `owner`; its bytes are not copied, and it is dropped with the last reference to them,
     /// on whatever thread that is.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let samples: Vec<u8> = vec![0; 1 << 20]; // anything that lends bytes: a mapped file, a frame of a camera
+    /// let part = Message::from_owner(samples);
+    /// assert_eq!(part.len(), 1 << 20);
+    /// ```
     pub fn from_owner<T: AsRef<[u8]> + Send + Sync + 'static>(owner: T) -> Self {
         Self::from(Bytes::from_owner(owner))
     }
 
     /// True if further parts of the same message follow (set on received parts).
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// assert!(!Message::from("a whole message").more());
+    /// ```
     #[inline]
     pub fn more(&self) -> bool {
         self.more
     }
 
     /// The same part with its more-flag set to `more`.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let part = Message::from("first").with_more(true);
+    /// assert!(part.more());
+    /// ```
     #[inline]
     pub fn with_more(mut self, more: bool) -> Self {
         self.more = more;
@@ -93,12 +144,24 @@ impl Message {
     }
 
     /// Sets the more-flag.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let mut part = Message::from("first");
+    /// part.set_more(true);
+    /// assert!(part.more());
+    /// ```
     #[inline]
     pub fn set_more(&mut self, more: bool) {
         self.more = more;
     }
 
     /// The body.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// assert_eq!(Message::from("body").as_bytes(), b"body");
+    /// ```
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.body {
@@ -109,6 +172,12 @@ impl Message {
     }
 
     /// The body as a counted slice; copies only what is inline.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let part = Message::from(vec![7; 1000]);
+    /// assert_eq!(part.to_shared().as_ptr(), part.as_ptr()); // nothing was copied
+    /// ```
     pub fn to_shared(&self) -> Bytes {
         match &self.body {
             Body::Inline(..) => Bytes::copy_from_slice(self.as_bytes()),
@@ -118,6 +187,14 @@ impl Message {
     }
 
     /// True if the body is shared with another message or with the engine.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// let part = Message::from(vec![7; 1000]);
+    /// assert!(!part.is_shared());
+    /// let copy = part.clone();
+    /// assert!(part.is_shared() && copy.is_shared());
+    /// ```
     pub fn is_shared(&self) -> bool {
         match &self.body {
             Body::Inline(..) => false,
@@ -132,6 +209,12 @@ impl Message {
     }
 
     /// The body as text, if it is UTF-8.
+    ///
+    /// ```
+    /// use zeroring_base::Message;
+    /// assert_eq!(Message::from("text").as_str(), Some("text"));
+    /// assert_eq!(Message::from(vec![0xff]).as_str(), None);
+    /// ```
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(self.as_bytes()).ok()
     }

@@ -469,6 +469,12 @@ fn prefetch_for_read(address: *const u8) {
 }
 
 /// A slice of filled bytes that keeps its slab alive. Cloning it copies no bytes.
+///
+/// ```
+/// use zeroring_base::Bytes;
+/// let bytes = Bytes::copy_from_slice(b"shared");
+/// assert_eq!(bytes.clone().as_ptr(), bytes.as_ptr());
+/// ```
 pub struct Bytes {
     ptr: *const u8,
     len: usize,
@@ -482,6 +488,10 @@ unsafe impl Sync for Bytes {}
 
 impl Bytes {
     /// Bytes owned by `owner`; `owner` is dropped when the last slice of them goes.
+    ///
+    /// ```
+    /// assert_eq!(&zeroring_base::Bytes::from_owner(vec![1, 2, 3])[..], [1, 2, 3]);
+    /// ```
     pub fn from_owner<T: AsRef<[u8]> + Send + Sync + 'static>(owner: T) -> Bytes {
         let owner: Box<T> = Box::new(owner);
         let (data, len) = {
@@ -501,6 +511,10 @@ impl Bytes {
     }
 
     /// A copy of `bytes` in a slab of its own.
+    ///
+    /// ```
+    /// assert_eq!(&zeroring_base::Bytes::copy_from_slice(b"copied")[..], b"copied");
+    /// ```
     pub fn copy_from_slice(bytes: &[u8]) -> Bytes {
         let Some(mut writer) = SlabWriter::with_capacity(bytes.len()) else {
             std::alloc::handle_alloc_error(layout(bytes.len()).unwrap_or(Layout::new::<Header>()))
@@ -513,6 +527,11 @@ impl Bytes {
     ///
     /// # Panics
     /// If the range is out of bounds.
+    ///
+    /// ```
+    /// let bytes = zeroring_base::Bytes::copy_from_slice(b"header body");
+    /// assert_eq!(&bytes.slice(7, 11)[..], b"body");
+    /// ```
     #[inline]
     pub fn slice(&self, start: usize, end: usize) -> Bytes {
         assert!(start <= end && end <= self.len, "{start}..{end} of {} bytes", self.len);

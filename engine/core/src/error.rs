@@ -37,6 +37,13 @@ pub mod errno {
 }
 
 /// Why a socket could not be made.
+///
+/// ```
+/// use zeroring_core::error::{SocketError, errno};
+/// let error = SocketError::TooManySockets { limit: 3 };
+/// assert_eq!(error.errno(), errno::EMFILE);
+/// assert!(error.to_string().contains("raise MAX_SOCKETS"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// The context was shut down.
@@ -50,6 +57,9 @@ pub enum SocketError {
         /// The limit.
         limit: usize,
     },
+    /// The context was inherited by a forked process.
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
     /// The system refused a thread, a ring or a descriptor.
     #[error("the system refused what a socket needs: {source}")]
     Io {
@@ -65,16 +75,28 @@ impl SocketError {
     }
 
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{SocketError, errno};
+    /// assert_eq!(SocketError::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Terminated => errno::ETERM,
             Self::TooManySockets { .. } => errno::EMFILE,
+            Self::Forked => errno::EINTR,
             Self::Io { source } => source.raw_os_error().unwrap_or(errno::EMFILE),
         }
     }
 }
 
 /// Why a part was not sent. The part is still the caller's.
+///
+/// ```
+/// use zeroring_core::error::{SendError, errno};
+/// assert_eq!(SendError::WouldBlock.errno(), errno::EAGAIN);
+/// assert_eq!(SendError::HostUnreachable.errno(), errno::EHOSTUNREACH);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// It cannot be queued now, or not within the timeout.
@@ -113,6 +135,11 @@ pub enum SendError {
 
 impl SendError {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{SendError, errno};
+    /// assert_eq!(SendError::NotSupported.errno(), errno::ENOTSUP);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => errno::EAGAIN,
@@ -128,6 +155,12 @@ impl SendError {
 }
 
 /// Why nothing was received.
+///
+/// ```
+/// use zeroring_core::error::{RecvError, errno};
+/// let error = RecvError::State { expected: "send first" };
+/// assert_eq!((error.errno(), error.to_string().as_str()), (errno::EFSM, "out of turn: send first"));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
     /// Nothing is there, or nothing came within the timeout.
@@ -152,6 +185,11 @@ pub enum RecvError {
 
 impl RecvError {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{RecvError, errno};
+    /// assert_eq!(RecvError::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::WouldBlock => errno::EAGAIN,
@@ -164,6 +202,12 @@ impl RecvError {
 }
 
 /// Why an endpoint was not bound, connected, unbound or disconnected.
+///
+/// ```
+/// use zeroring_core::error::{EndpointFault, errno};
+/// let error = EndpointFault::InUse { endpoint: "inproc://a".into() };
+/// assert_eq!(error.errno(), errno::EADDRINUSE);
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointFault {
     /// The text is not an endpoint.
@@ -212,8 +256,11 @@ pub enum EndpointFault {
     /// The context is terminating.
     #[error("the context is terminating; close the socket")]
     Terminated,
+    /// The socket was inherited by a forked process.
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
     /// The system refused.
-    #[error("{endpoint}: {source}")]
+    #[error("{endpoint}: {source}{}", advice(source))]
     Io {
         /// The endpoint.
         endpoint: String,
@@ -224,6 +271,11 @@ pub enum EndpointFault {
 
 impl EndpointFault {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{EndpointFault, errno};
+    /// assert_eq!(EndpointFault::Terminated.errno(), errno::ETERM);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Syntax(error) => error.errno(),
@@ -234,12 +286,43 @@ impl EndpointFault {
             Self::Unknown { .. } => errno::ENOENT,
             Self::DuplicateRoutingId { .. } => errno::EINVAL,
             Self::Terminated => errno::ETERM,
+            Self::Forked => errno::EINTR,
             Self::Io { source, .. } => source.raw_os_error().unwrap_or(errno::EINVAL),
         }
     }
 }
 
+/// What can be done about a refusal of the system, to follow its own words.
+fn advice(source: &io::Error) -> &'static str {
+    use rustix::io::Errno;
+    match Errno::from_io_error(source) {
+        Some(Errno::ADDRINUSE) => "; unbind what listens there, or choose another address or port",
+        Some(Errno::ADDRNOTAVAIL) => "; use an address that an interface of this machine has, or *",
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "; ports below 1024 and files of others take privileges: choose another port or directory"
+        }
+        Some(Errno::NODEV) => {
+            "; no interface or host of this name and IP version: check it and IPV6"
+        }
+        Some(Errno::NOENT | Errno::NOTDIR) => "; create the directory first",
+        Some(Errno::NAMETOOLONG) => "; a path for ipc has at most 107 bytes: choose a shorter one",
+        Some(Errno::ROFS) => "; choose a directory that can be written",
+        Some(Errno::NOSPC | Errno::DQUOT) => "; free some space, or choose another directory",
+        Some(Errno::MFILE) => "; close some sockets, or raise this process's limit of open files",
+        Some(Errno::NFILE) => "; the whole system has too many open files: close some",
+        Some(Errno::NOMEM | Errno::NOBUFS) => "; the system has no memory for it: close something",
+        Some(Errno::AFNOSUPPORT) => "; this machine does not have that IP version: check IPV6",
+        Some(Errno::BADF) => "; USE_FD must name an open descriptor of a listening socket",
+        _ => "",
+    }
+}
+
 /// Why an option was not set or read.
+///
+/// ```
+/// use zeroring_core::error::{OptionFault, errno};
+/// assert_eq!(OptionFault::Terminated.errno(), errno::ETERM);
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum OptionFault {
     /// The option, the value or the type of socket.
@@ -248,14 +331,60 @@ pub enum OptionFault {
     /// The context is terminating.
     #[error("the context is terminating; close the socket")]
     Terminated,
+    /// The socket was inherited by a forked process (only EVENTS asks).
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
 }
 
 impl OptionFault {
     /// libzmq's error number.
+    ///
+    /// ```
+    /// use zeroring_core::error::{OptionFault, errno};
+    /// assert_eq!(OptionFault::Forked.errno(), errno::EINTR);
+    /// ```
     pub fn errno(&self) -> i32 {
         match self {
             Self::Option(error) => error.errno(),
             Self::Terminated => errno::ETERM,
+            Self::Forked => errno::EINTR,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn what_the_system_refuses_comes_with_advice() {
+        let text = |errno: Errno| {
+            let (endpoint, source) = ("tcp://x:1".to_owned(), errno.into());
+            EndpointFault::Io { endpoint, source }.to_string()
+        };
+        for (errno, advice) in [
+            (Errno::ADDRINUSE, "choose another address or port"),
+            (Errno::ADDRNOTAVAIL, "an interface of this machine"),
+            (Errno::ACCESS, "take privileges"),
+            (Errno::PERM, "take privileges"),
+            (Errno::NODEV, "check it and IPV6"),
+            (Errno::NOENT, "create the directory"),
+            (Errno::NAMETOOLONG, "107 bytes"),
+            (Errno::NOSPC, "free some space"),
+            (Errno::MFILE, "limit of open files"),
+            (Errno::NOMEM, "no memory"),
+        ] {
+            let text = text(errno);
+            let words = io::Error::from(errno).to_string();
+            assert!(text.starts_with(&format!("tcp://x:1: {words}; ")), "{text}");
+            assert!(text.contains(advice), "{text}");
+        }
+        let other = io::Error::from(Errno::IO).to_string();
+        assert_eq!(
+            text(Errno::IO),
+            format!("tcp://x:1: {other}"),
+            "no advice is better than bad advice"
+        );
     }
 }

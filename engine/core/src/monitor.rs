@@ -13,6 +13,14 @@ use zeroring_base::limits;
 use zeroring_base::sync::lock;
 
 /// Kinds of events, with libzmq's numbers as bits.
+///
+/// Source: `ZMQ_EVENT_…`.
+///
+/// ```
+/// use zeroring_core::monitor::EventKind;
+/// let wanted = EventKind::Connected.bit() | EventKind::Disconnected.bit();
+/// assert_eq!(wanted, 0x0201);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum EventKind {
@@ -50,9 +58,18 @@ pub enum EventKind {
 
 impl EventKind {
     /// Mask of all events.
+    ///
+    /// ```
+    /// use zeroring_core::monitor::EventKind;
+    /// assert_ne!(EventKind::ALL & EventKind::HandshakeFailedAuth.bit(), 0);
+    /// ```
     pub const ALL: u32 = 0xffff;
 
     /// The event's bit.
+    ///
+    /// ```
+    /// assert_eq!(zeroring_core::monitor::EventKind::Listening.bit(), 8);
+    /// ```
     pub const fn bit(self) -> u32 {
         self as u32
     }
@@ -130,7 +147,7 @@ impl MonitorHub {
         }
     }
 
-    /// Events dropped because the reader was behind.
+    /// Events dropped because a reader was behind, over all monitors of the socket.
     pub fn dropped(&self) -> u64 {
         self.dropped.get()
     }

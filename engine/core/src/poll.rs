@@ -10,25 +10,63 @@ use crate::error::RecvError;
 use crate::socket::{Interest, SleepSet, SocketCore, timespec};
 
 /// What is asked of an item, or found.
+///
+/// Source: `ZMQ_POLLIN`, `ZMQ_POLLOUT`, `ZMQ_POLLPRI`, `ZMQ_POLLERR`.
+///
+/// ```
+/// use zeroring_core::poll::Events;
+/// let urgent_too = Events { urgent: true, ..Events::READABLE };
+/// assert!(urgent_too.readable && !urgent_too.writable);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// Something can be received or read.
     pub readable: bool,
     /// Something can be sent or written.
     pub writable: bool,
+    /// Descriptors only: an exceptional condition, such as urgent data of a tcp socket (`POLLPRI`). Sockets ignore it.
+    pub urgent: bool,
     /// Descriptors only: error, hang-up or an invalid descriptor; reported unasked.
     pub error: bool,
 }
 
 impl Events {
     /// Nothing.
-    pub const NONE: Events = Events { readable: false, writable: false, error: false };
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::NONE.is_empty());
+    /// ```
+    pub const NONE: Events =
+        Events { readable: false, writable: false, urgent: false, error: false };
     /// Something to receive.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::READABLE.readable);
+    /// ```
     pub const READABLE: Events = Events { readable: true, ..Self::NONE };
     /// Room to send.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::WRITABLE.writable);
+    /// ```
     pub const WRITABLE: Events = Events { writable: true, ..Self::NONE };
+    /// Either.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::BOTH.readable && Events::BOTH.writable);
+    /// ```
+    pub const BOTH: Events = Events { readable: true, writable: true, ..Self::NONE };
 
     /// True if nothing is set.
+    ///
+    /// ```
+    /// use zeroring_core::poll::Events;
+    /// assert!(Events::default().is_empty() && !Events::BOTH.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         *self == Self::NONE
     }
@@ -37,7 +75,8 @@ impl Events {
         match (self.readable, self.writable) {
             (true, true) => Interest::Both,
             (false, true) => Interest::Send,
-            _ => Interest::Recv,
+            (true, false) => Interest::Recv,
+            (false, false) => Interest::None,
         }
     }
 
@@ -45,6 +84,7 @@ impl Events {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.readable);
         flags.set(PollFlags::OUT, self.writable);
+        flags.set(PollFlags::PRI, self.urgent);
         flags
     }
 }
@@ -79,7 +119,8 @@ impl<'a> PollItem<'a> {
 /// Waits up to `timeout` (`None`: for ever) until an item has what is asked of it. Returns the number of items that have.
 ///
 /// # Errors
-/// [`RecvError::Terminated`] as soon as one of the sockets notices that its context is terminating.
+/// [`RecvError::Terminated`] as soon as one of the sockets notices that its context is terminating;
+/// [`RecvError::Forked`] if one was inherited from a parent process.
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize, RecvError> {
     let deadline = timeout.map(|timeout| monotonic_ns().saturating_add(saturating_ns(timeout)));
     for item in items.iter_mut() {
@@ -108,7 +149,7 @@ fn look(items: &mut [PollItem<'_>]) -> Result<usize, RecvError> {
                 Events {
                     readable: asked.readable && readiness.readable,
                     writable: asked.writable && readiness.writable,
-                    error: false,
+                    ..Events::NONE
                 }
             }
             Target::Fd(fd) => look_at_fd(*fd, asked),
@@ -128,6 +169,7 @@ fn look_at_fd(fd: BorrowedFd<'_>, asked: Events) -> Events {
     Events {
         readable: found.contains(PollFlags::IN),
         writable: found.contains(PollFlags::OUT),
+        urgent: found.contains(PollFlags::PRI),
         error: found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL),
     }
 }

@@ -27,4 +27,4 @@ pub use zeroring_core::endpoint::EndpointError;
 pub use zeroring_core::error::{
     EndpointFault, OptionFault, RecvError, SendError, SocketError, errno,
 };
-pub use zeroring_core::options::OptionError;
+pub use zeroring_core::options::{ExpectedLength, OptionError};

@@ -71,7 +71,7 @@ pub use error::{EndpointFault, OptionError, OptionFault, RecvError, SendError, S
 pub use kind::{
     Dealer, Dyn, Pair, Pub, Pull, Push, Rep, Req, Router, SocketType, Stream, Sub, XPub, XSub,
 };
-pub use message::{IntoMessage, Message, Multipart, PartRef};
+pub use message::{Bytes, IntoMessage, Message, Multipart, PartRef};
 pub use monitor::{Event, EventKind, Monitor, What};
 pub use poller::{Events, Poller, Ready};
 pub use proxy::{proxy, steerable_proxy};

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-pub use zeroring_base::{Message, PartRef};
+pub use zeroring_base::{Bytes, Message, PartRef};
 
 /// What can be sent as one part: a [`Message`] or a reference to one, text, bytes.
 ///
@@ -81,7 +81,7 @@ macro_rules! into_message_by_from {
     };
 }
 
-into_message_by_from! { String, Vec<u8>, zeroring_base::Bytes }
+into_message_by_from! { String, Vec<u8>, Bytes }
 
 /// A message of several parts, in order. Behaves like a vector of [`Message`]s.
 ///

@@ -114,6 +114,9 @@ pub enum PollError {
     /// The context of one of the sockets is terminating.
     #[error("the context is terminating; close the sockets")]
     Terminated,
+    /// One of the sockets was inherited by a forked process.
+    #[error("the context belongs to the parent process; make a new one after fork")]
+    Forked,
 }
 
 impl PollError {
@@ -127,6 +130,7 @@ impl PollError {
             Self::AlreadyRegistered | Self::NotRegistered => errno::EINVAL,
             Self::NothingToWaitFor => EFAULT,
             Self::Terminated => errno::ETERM,
+            Self::Forked => errno::EINTR,
         }
     }
 }
@@ -220,7 +224,7 @@ impl<'a, T> Poller<'a, T> {
     /// # let dealer = context.socket::<Dealer>()?;
     /// # let mut poller = Poller::new();
     /// poller.add(&dealer, 1, Events::READABLE)?;
-    /// poller.modify(&dealer, Events { readable: true, writable: true, error: false })?;
+    /// poller.modify(&dealer, Events::BOTH)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn modify<K: Kind>(&mut self, socket: &Socket<K>, asked: Events) -> Result<(), PollError> {
@@ -410,6 +414,7 @@ fn poll_sources(
     match poll(&mut items, timeout) {
         Ok(_) => Ok(items.iter().map(|item| item.found).collect()),
         Err(RecvError::Terminated) => Err(PollError::Terminated),
+        Err(RecvError::Forked) => Err(PollError::Forked),
         // The engine's poll has no other error today.
         Err(_) => Err(PollError::NotRegistered),
     }

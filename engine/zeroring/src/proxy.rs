@@ -76,9 +76,12 @@ impl ProxyError {
 }
 
 impl From<PollError> for ProxyError {
-    fn from(_: PollError) -> Self {
-        // The proxy registers each socket once and always waits for something, so that only termination is left.
-        Self::Recv(RecvError::Terminated)
+    fn from(error: PollError) -> Self {
+        // The proxy registers each socket once and always waits for something, so that nothing else is left.
+        match error {
+            PollError::Forked => Self::Recv(RecvError::Forked),
+            _ => Self::Recv(RecvError::Terminated),
+        }
     }
 }
 

@@ -50,9 +50,13 @@ mod reconnect;
 mod request;
 #[path = "conformance/routing.rs"]
 mod routing;
+#[path = "conformance/socks.rs"]
+mod socks;
 #[path = "conformance/stream.rs"]
 mod stream;
 #[path = "conformance/subscriptions.rs"]
 mod subscriptions;
+#[path = "conformance/waiting.rs"]
+mod waiting;
 #[path = "conformance/xpub.rs"]
 mod xpub;

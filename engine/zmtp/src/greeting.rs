@@ -7,6 +7,11 @@
 //! Invariant: a signature is also a valid ZMTP 1.0 frame header, long form, that announces our routing id.
 
 /// The protocol version of a connection: the older of the two sides.
+///
+/// ```
+/// use zeroring_zmtp::greeting::Version;
+/// assert!(Version::V3_0 < Version::V3_1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     /// libzmq 2.x: v1 framing, no greeting.
@@ -21,11 +26,21 @@ pub enum Version {
 
 impl Version {
     /// Whether the peer understands SUBSCRIBE and CANCEL commands.
+    ///
+    /// ```
+    /// use zeroring_zmtp::greeting::Version;
+    /// assert!(Version::V3_1.has_subscription_commands() && !Version::V3_0.has_subscription_commands());
+    /// ```
     pub const fn has_subscription_commands(self) -> bool {
         matches!(self, Self::V3_1)
     }
 
     /// Whether frames can be commands at all, PING and PONG among them.
+    ///
+    /// ```
+    /// use zeroring_zmtp::greeting::Version;
+    /// assert!(Version::V3_0.has_commands() && !Version::V2_0.has_commands());
+    /// ```
     pub const fn has_commands(self) -> bool {
         matches!(self, Self::V3_0 | Self::V3_1)
     }

@@ -7,6 +7,11 @@
 ///
 /// The draft types of libzmq (SERVER to CHANNEL, 12 to 20) are not known here, so a peer that announces one
 /// is refused, as a build of libzmq without draft types does.
+///
+/// ```
+/// use zeroring_zmtp::SocketType;
+/// assert_eq!(SocketType::from_name(b"PULL"), Some(SocketType::Pull));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum SocketType {
@@ -56,27 +61,55 @@ const ALL: [(SocketType, &str); 12] = [
 
 impl SocketType {
     /// The number of the C API and of the ZMTP 2.0 greeting, 0 to 11.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert_eq!(SocketType::Stream.number(), 11);
+    /// ```
     pub const fn number(self) -> u8 {
         self as u8
     }
 
     /// The type with this number, if it is one of ours.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert_eq!(SocketType::from_number(0), Some(SocketType::Pair));
+    /// assert_eq!(SocketType::from_number(12), None);
+    /// ```
     pub fn from_number(number: u8) -> Option<Self> {
         ALL.get(usize::from(number)).map(|&(socket_type, _)| socket_type)
     }
 
     /// The value of the `Socket-Type` property.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert_eq!(SocketType::XPub.name(), "XPUB");
+    /// ```
     pub const fn name(self) -> &'static str {
         ALL[self as usize].1
     }
 
     /// The type with exactly this name; `push` is not `PUSH`.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert_eq!(SocketType::from_name(b"XSUB"), Some(SocketType::XSub));
+    /// assert_eq!(SocketType::from_name(b"xsub"), None);
+    /// ```
     pub fn from_name(name: &[u8]) -> Option<Self> {
         ALL.iter().find(|(_, known)| known.as_bytes() == name).map(|&(socket_type, _)| socket_type)
     }
 
     /// Whether a socket of this type may talk to a peer of type `peer`. Symmetric. STREAM speaks no ZMTP
     /// and accepts nobody.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert!(SocketType::Req.accepts(SocketType::Rep));
+    /// assert!(!SocketType::Req.accepts(SocketType::Pull));
+    /// ```
     pub const fn accepts(self, peer: SocketType) -> bool {
         match self {
             Pair => matches!(peer, Pair),
@@ -94,11 +127,21 @@ impl SocketType {
 
     /// Whether READY carries an `Identity` property: always for these three, empty when no routing id is
     /// set, and never for the others even when one is set. That is what libzmq does.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert!(SocketType::Dealer.sends_identity() && !SocketType::Push.sends_identity());
+    /// ```
     pub const fn sends_identity(self) -> bool {
         matches!(self, Req | Dealer | Router)
     }
 
     /// Whether subscriptions of the peer mean something to this socket.
+    ///
+    /// ```
+    /// use zeroring_zmtp::SocketType;
+    /// assert!(SocketType::XPub.is_publisher() && !SocketType::Sub.is_publisher());
+    /// ```
     pub const fn is_publisher(self) -> bool {
         matches!(self, Pub | XPub)
     }

@@ -38,7 +38,7 @@ impl Transport for SimTransport {
         if address.is_empty() { Err(Errno::INVAL.into()) } else { Ok(()) }
     }
 
-    fn must_resolve(&self, _address: &str) -> bool {
+    fn must_resolve(&self, _address: &str, _options: &SocketOptions) -> bool {
         false
     }
 

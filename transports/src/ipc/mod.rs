@@ -59,7 +59,7 @@ impl Transport for IpcTransport {
         parse(IpcAddress::parse_connect(address)).map(drop)
     }
 
-    fn must_resolve(&self, _address: &str) -> bool {
+    fn must_resolve(&self, _address: &str, _options: &SocketOptions) -> bool {
         false
     }
 

@@ -1,6 +1,7 @@
 //! What std, rustix and socket2 do not offer safely: interface addresses, credentials, group lookups, scheduling.
 
 mod credentials;
+mod fork;
 mod interfaces;
 mod thread;
 mod users;
@@ -9,6 +10,9 @@ use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub use credentials::{PeerCredentials, peer_credentials};
+#[cfg(feature = "fork-for-tests")]
+pub use fork::fork_for_tests;
+pub use fork::watch_forks;
 pub use interfaces::interface_address;
 pub use thread::{ThreadSetup, apply_thread_setup};
 pub use users::user_is_in_group;

@@ -7,6 +7,7 @@
 mod address;
 mod resolve;
 mod socket;
+mod socks;
 #[cfg(test)]
 mod tests;
 
@@ -48,16 +49,26 @@ impl Transport for TcpTransport {
         Ok(Arc::new(TcpListener { fd: socket.into(), endpoint, options: options.clone() }))
     }
 
-    fn check_connect(&self, address: &str, _options: &SocketOptions) -> io::Result<()> {
+    fn check_connect(&self, address: &str, options: &SocketOptions) -> io::Result<()> {
+        if !options.socks_proxy.is_empty() {
+            socks::parse_proxy(options)?;
+        }
         parse_connect(address).map(drop)
     }
 
-    fn must_resolve(&self, address: &str) -> bool {
-        parse_connect(address).is_ok_and(|parsed| matches!(parsed.host, ConnectHost::Name(_)))
+    fn must_resolve(&self, address: &str, options: &SocketOptions) -> bool {
+        !options.socks_proxy.is_empty()
+            || parse_connect(address)
+                .is_ok_and(|parsed| matches!(parsed.host, ConnectHost::Name(_)))
     }
 
     fn connect(&self, address: &str, options: &SocketOptions) -> io::Result<Box<dyn Connecting>> {
         let parsed = parse_connect(address)?;
+        if !options.socks_proxy.is_empty() {
+            let fd = socks::connect(&parsed, options)?;
+            let options = options.clone();
+            return Ok(Box::new(FdConnecting::new(fd, Ok(()), move |fd| connected(fd, &options))?));
+        }
         let target = resolve::target_address(&parsed.host, parsed.port, options.ipv6)?;
         let (socket, target) = socket::unconnected(target, options)?;
         if let Some(source) = &parsed.source {

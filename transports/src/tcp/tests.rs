@@ -207,7 +207,7 @@ fn only_names_need_a_resolver() {
         ("localhost:1", true),
         ("127.0.0.1:0;example.org:1", true),
     ] {
-        assert_eq!(TcpTransport.must_resolve(address), resolve, "{address}");
+        assert_eq!(TcpTransport.must_resolve(address, &options()), resolve, "{address}");
     }
 }
 

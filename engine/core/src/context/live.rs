@@ -5,9 +5,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zeroring_base::counters::SLABS_IN_USE;
+use zeroring_base::process::Origin;
 use zeroring_base::sync::lock;
 
 /// What is alive.
+///
+/// ```
+/// use zeroring_core::context::Stats;
+/// let nothing = Stats::default();
+/// assert_eq!((nothing.sockets, nothing.links), (0, 0));
+/// ```
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Open sockets.
@@ -19,11 +26,23 @@ pub struct Stats {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Live {
     counts: Mutex<Counts>,
     changed: Condvar,
     last_id: AtomicU64,
+    origin: Origin,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            counts: Mutex::default(),
+            changed: Condvar::new(),
+            last_id: AtomicU64::new(0),
+            origin: Origin::here(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +52,12 @@ struct Counts {
 }
 
 impl Live {
+    /// True in a child of the process that made the context. Its threads do not exist there, locks that they held stay
+    /// locked, and its descriptors are the parent's.
+    pub fn is_forked(&self) -> bool {
+        self.origin.is_elsewhere()
+    }
+
     /// A number never given before in this context.
     pub fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed) + 1 // only has to be unique

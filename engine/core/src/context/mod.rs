@@ -17,7 +17,7 @@ pub use live::{Live, Stats};
 pub use threads::{DriverSeed, Runtime, ThreadSetup};
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use zeroring_base::rng::Rng;
@@ -62,8 +62,9 @@ pub struct Shared {
     inproc: Registry,
     threads: Mutex<Option<IoThreads>>,
     sockets: Mutex<Vec<SocketHandle>>,
+    /// MAX_SOCKETS as it was with the first socket.
+    max_sockets: OnceLock<usize>,
     terminating: AtomicBool,
-    creator_pid: u32,
 }
 
 impl std::fmt::Debug for Context {
@@ -85,8 +86,8 @@ impl Context {
             inproc: Registry::default(),
             threads: Mutex::new(None),
             sockets: Mutex::new(Vec::new()),
+            max_sockets: OnceLock::new(),
             terminating: AtomicBool::new(false),
-            creator_pid: std::process::id(),
         }))
     }
 
@@ -94,14 +95,18 @@ impl Context {
     ///
     /// # Errors
     /// [`SocketError::Terminated`] after `shutdown`; [`SocketError::TooManySockets`] at the limit;
-    /// [`SocketError::Io`] if threads or descriptors cannot be had.
+    /// [`SocketError::Forked`] in a child of the process that made the context; [`SocketError::Io`] if threads or
+    /// descriptors cannot be had.
     pub fn socket(&self, kind: SocketType) -> Result<SocketCore, SocketError> {
+        if self.0.is_forked() {
+            return Err(SocketError::Forked);
+        }
         if self.0.is_terminating() {
             return Err(SocketError::Terminated);
         }
         self.0.start_threads()?;
         let options = lock(&self.0.options).clone();
-        let limit = options.max_sockets as usize;
+        let limit = *self.0.max_sockets.get_or_init(|| options.max_sockets as usize);
         let socket = SocketCore::new(self.0.clone(), kind, &options)?;
         {
             let mut sockets = lock(&self.0.sockets);
@@ -122,8 +127,12 @@ impl Context {
         f(&mut lock(&self.0.options))
     }
 
-    /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable.
+    /// Tells every socket to stop: blocked calls return, later ones fail. Does not wait. Repeatable. In a forked child it
+    /// does nothing, like everything that ends the context: it is the parent's.
     pub fn shutdown(&self) {
+        if self.0.is_forked() {
+            return;
+        }
         // Before the list is locked: `socket` registers under that lock and looks at the mark afterwards, so that a new
         // socket either is on the list or sees the mark.
         self.0.terminating.store(true, Ordering::SeqCst);
@@ -136,6 +145,9 @@ impl Context {
     ///
     /// Blocks for ever if a socket is never closed, or lingers for ever with a peer that never comes.
     pub fn term(&self) {
+        if self.0.is_forked() {
+            return;
+        }
         self.shutdown();
         if !self.0.clock.is_virtual() {
             self.0.live.wait_until_none();
@@ -145,6 +157,9 @@ impl Context {
 
     /// Like [`term`](Self::term), but gives up after `timeout`. True if everything ended.
     pub fn term_timeout(&self, timeout: Duration) -> bool {
+        if self.0.is_forked() {
+            return true;
+        }
         self.shutdown();
         let ended = self.0.live.wait_until_none_for(timeout);
         if ended {
@@ -191,9 +206,9 @@ impl Shared {
         self.terminating.load(Ordering::SeqCst) // pairs with the store in `shutdown`
     }
 
-    /// True in a child of the process that made the context: its threads do not exist there.
+    /// See [`Live::is_forked`].
     pub fn is_forked(&self) -> bool {
-        std::process::id() != self.creator_pid
+        self.live.is_forked()
     }
 
     /// The context's clock.
@@ -253,6 +268,12 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.is_forked() {
+            // The threads are the parent's: there is nobody to join. What is in the registry may be locked for ever.
+            std::mem::forget(self.threads.get_mut().map(Option::take));
+            std::mem::forget(std::mem::take(&mut self.inproc));
+            return;
+        }
         // The last socket and the last handle are gone without `term`: nobody waits for what still lingers.
         if let Some(threads) = lock(&self.threads).take() {
             threads.stop();

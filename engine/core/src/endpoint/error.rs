@@ -6,6 +6,11 @@ const EINVAL: i32 = 22;
 const ENAMETOOLONG: i32 = 36;
 
 /// A malformed endpoint or transport address. The text says what to write instead.
+///
+/// ```
+/// use zeroring_core::endpoint::EndpointError;
+/// assert!(EndpointError::MissingScheme.to_string().contains("tcp://127.0.0.1:5555"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EndpointError {
     /// There is no `://`, or nothing before it.
@@ -70,6 +75,10 @@ pub enum EndpointError {
 
 impl EndpointError {
     /// The error number for the C ABI: `ENAMETOOLONG` for a long path, else `EINVAL`.
+    ///
+    /// ```
+    /// assert_eq!(zeroring_core::endpoint::EndpointError::MissingScheme.errno(), 22);
+    /// ```
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {

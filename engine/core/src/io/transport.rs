@@ -6,7 +6,7 @@
 //! | --- | --- | --- | --- |
 //! | [`Transport::bind`] | application | name resolution only | reported to the caller of `bind` |
 //! | [`Transport::check_connect`] | application | never | reported to the caller of `connect` |
-//! | [`Transport::connect`] | I/O, or a resolver thread if [`Transport::must_resolve`] | name resolution only | attempt failed: retried |
+//! | [`Transport::connect`] | I/O, or a resolver thread if [`Transport::must_resolve`] | name resolution and proxies only | attempt failed: retried |
 //! | [`Connecting::finish`] | I/O | never | attempt failed: retried |
 //! | [`Listener::accept`], [`Listener::adopt`] | I/O | never | ACCEPT_FAILED event, listener stays |
 //! | [`Stream::try_recv`], [`Stream::try_send`] | any, one at a time per direction | never | connection is over |
@@ -41,6 +41,14 @@ impl Handle<'_> {
 }
 
 /// Names of a connection, for monitor events, metadata and logs.
+///
+/// ```
+/// use zeroring_core::io::transport::StreamInfo;
+/// fn is_local(stream: &StreamInfo) -> bool {
+///     stream.remote_endpoint.starts_with("ipc://") || stream.peer_address == "127.0.0.1"
+/// }
+/// assert!(!is_local(&StreamInfo::default()));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamInfo {
     /// Our own end, as an endpoint (`tcp://127.0.0.1:4711`, `ipc:///run/x`); may be empty if unknown.
@@ -120,8 +128,8 @@ pub trait Transport: Send + Sync + 'static {
     /// Checks the syntax of an address to connect to, without resolving it.
     fn check_connect(&self, address: &str, options: &SocketOptions) -> io::Result<()>;
 
-    /// True if [`connect`](Self::connect) may block on name resolution for this address.
-    fn must_resolve(&self, address: &str) -> bool;
+    /// True if [`connect`](Self::connect) may block for this address, on name resolution or on a proxy.
+    fn must_resolve(&self, address: &str, options: &SocketOptions) -> bool;
 
     /// Starts a connection attempt.
     fn connect(&self, address: &str, options: &SocketOptions) -> io::Result<Box<dyn Connecting>>;

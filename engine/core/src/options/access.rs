@@ -14,6 +14,16 @@ impl SocketOptions {
     ///
     /// # Errors
     /// See [`OptionError`]; [`OptionError::NeedsSocket`] for options the caller must handle.
+    ///
+    /// ```
+    /// use zeroring_core::SocketType;
+    /// use zeroring_core::options::SocketOptions;
+    /// const ZMQ_SNDHWM: i32 = 23;
+    /// let mut options = SocketOptions::default();
+    /// options.set(SocketType::Push, ZMQ_SNDHWM, &5_i32.to_ne_bytes())?;
+    /// assert_eq!(options.send_hwm_messages, 5);
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     pub fn set(
         &mut self,
         socket_type: SocketType,
@@ -28,6 +38,17 @@ impl SocketOptions {
     ///
     /// # Errors
     /// As for [`set`](Self::set).
+    ///
+    /// ```
+    /// use zeroring_core::SocketType;
+    /// use zeroring_core::options::SocketOptions;
+    /// const ZMQ_BINDTODEVICE: i32 = 92;
+    /// let mut options = SocketOptions::default();
+    /// options.set_nullable(SocketType::Push, ZMQ_BINDTODEVICE, Some(b"eth0"))?;
+    /// options.set_nullable(SocketType::Push, ZMQ_BINDTODEVICE, None)?;
+    /// assert!(options.bind_to_device.is_empty());
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     pub fn set_nullable(
         &mut self,
         socket_type: SocketType,
@@ -47,6 +68,14 @@ impl SocketOptions {
     ///
     /// # Errors
     /// See [`OptionError`]; [`OptionError::NeedsSocket`] for options the caller must handle.
+    ///
+    /// ```
+    /// use zeroring_core::SocketType;
+    /// use zeroring_core::options::{OptionValue, SocketOptions};
+    /// const ZMQ_RCVHWM: i32 = 24;
+    /// let options = SocketOptions::default();
+    /// assert_eq!(options.get(SocketType::Pull, ZMQ_RCVHWM, 4), Ok(OptionValue::Int(1000)));
+    /// ```
     pub fn get(
         &self,
         socket_type: SocketType,

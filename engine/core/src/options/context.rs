@@ -15,6 +15,12 @@ const SOCKET_LIMIT: i32 = 65_535;
 const MSG_T_SIZE_BYTES: i32 = 64;
 
 /// Settings of one context.
+///
+/// ```
+/// use zeroring_core::options::ContextOptions;
+/// let options = ContextOptions { io_threads: 2, ..ContextOptions::default() };
+/// assert_eq!(options.max_sockets, 1023);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContextOptions {
     /// Threads for tcp, ipc and the like; 0 = only inproc works. Default 1. Read with the first
@@ -83,6 +89,16 @@ impl ContextOptions {
     ///
     /// # Errors
     /// See [`OptionError`].
+    ///
+    /// ```
+    /// use zeroring_core::options::ContextOptions;
+    /// const ZMQ_IO_THREADS: i32 = 1;
+    /// let mut options = ContextOptions::default();
+    /// options.set(ZMQ_IO_THREADS, 4)?;
+    /// assert_eq!(options.io_threads, 4);
+    /// assert!(options.set(ZMQ_IO_THREADS, -1).is_err());
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     pub fn set(&mut self, option: i32, value: i32) -> Result<(), OptionError> {
         let name = name_of(option)?;
         let at_least = |min: i32| in_range(name, value, min, i32::MAX);
@@ -115,6 +131,12 @@ impl ContextOptions {
     ///
     /// # Errors
     /// See [`OptionError`].
+    ///
+    /// ```
+    /// use zeroring_core::options::ContextOptions;
+    /// const ZMQ_MAX_SOCKETS: i32 = 2;
+    /// assert_eq!(ContextOptions::default().get(ZMQ_MAX_SOCKETS), Ok(1023));
+    /// ```
     pub fn get(&self, option: i32) -> Result<i32, OptionError> {
         let name = name_of(option)?;
         Ok(match option {
@@ -139,6 +161,15 @@ impl ContextOptions {
     ///
     /// # Errors
     /// See [`OptionError`].
+    ///
+    /// ```
+    /// use zeroring_core::options::ContextOptions;
+    /// const ZMQ_THREAD_NAME_PREFIX: i32 = 9;
+    /// let mut options = ContextOptions::default();
+    /// options.set_bytes(ZMQ_THREAD_NAME_PREFIX, b"feed1")?;
+    /// assert_eq!(options.thread_name_prefix, b"feed1");
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     pub fn set_bytes(&mut self, option: i32, value: &[u8]) -> Result<(), OptionError> {
         let name = name_of(option)?;
         if let Ok(int) = value.try_into() {
@@ -160,6 +191,12 @@ impl ContextOptions {
     ///
     /// # Errors
     /// See [`OptionError`].
+    ///
+    /// ```
+    /// use zeroring_core::options::{ContextOptions, OptionValue};
+    /// const ZMQ_IPV6: i32 = 42;
+    /// assert_eq!(ContextOptions::default().get_bytes(ZMQ_IPV6, 4), Ok(OptionValue::Int(0)));
+    /// ```
     pub fn get_bytes(&self, option: i32, buf_len: usize) -> Result<OptionValue, OptionError> {
         let name = name_of(option)?;
         if buf_len == 4 {

@@ -9,6 +9,11 @@ use zeroring_zmtp::SocketType;
 const EINVAL: i32 = 22;
 
 /// The lengths, in bytes, that would have been accepted.
+///
+/// ```
+/// use zeroring_core::options::ExpectedLength;
+/// assert_eq!(ExpectedLength::Between(1, 255).to_string(), "1 to 255");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedLength {
     /// Exactly this many bytes.
@@ -30,6 +35,12 @@ impl fmt::Display for ExpectedLength {
 }
 
 /// A refused `set` or `get` of a socket or context option.
+///
+/// ```
+/// use zeroring_core::options::OptionError;
+/// let error = OptionError::OutOfRange { name: "TCP_KEEPALIVE", value: 7, min: -1, max: 1 };
+/// assert_eq!(error.to_string(), "option TCP_KEEPALIVE: value 7 is outside -1..=1");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum OptionError {
     /// No such option, or one that this build does not implement.
@@ -102,6 +113,11 @@ pub enum OptionError {
 
 impl OptionError {
     /// The error number for the C ABI: always `EINVAL` (22), as in libzmq.
+    ///
+    /// ```
+    /// let error = zeroring_core::options::OptionError::UnknownOption { number: -1 };
+    /// assert_eq!(error.errno(), 22);
+    /// ```
     #[must_use]
     pub fn errno(&self) -> i32 {
         EINVAL

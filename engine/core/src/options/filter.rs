@@ -5,6 +5,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use super::error::{ExpectedLength, OptionError};
 
 /// An address range such as `10.0.0.0/8`; accepts peers whose first bits agree.
+///
+/// Source: `ZMQ_TCP_ACCEPT_FILTER`.
+///
+/// ```
+/// use zeroring_core::options::AddressFilter;
+/// let filter = AddressFilter::parse(b"10.0.0.0/8", false)?;
+/// assert!(filter.matches([10, 1, 2, 3].into()));
+/// # Ok::<(), zeroring_core::options::OptionError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressFilter {
     network: IpAddr,
@@ -25,6 +34,12 @@ impl AddressFilter {
     ///
     /// # Errors
     /// [`OptionError::WrongLength`] outside 1 to 255 bytes, [`OptionError::Malformed`] otherwise.
+    ///
+    /// ```
+    /// use zeroring_core::options::AddressFilter;
+    /// assert!(AddressFilter::parse(b"192.168.1.7", false).is_ok());
+    /// assert!(AddressFilter::parse(b"localhost", false).is_err());
+    /// ```
     pub fn parse(text: &[u8], ipv6: bool) -> Result<Self, OptionError> {
         if text.is_empty() || text.len() > 255 {
             let expected = ExpectedLength::Between(1, 255);
@@ -54,6 +69,14 @@ impl AddressFilter {
     ///
     /// IPv4 addresses and their IPv6-mapped forms are the same address here, so the answer does
     /// not depend on whether the listener is dual-stack.
+    ///
+    /// ```
+    /// use zeroring_core::options::AddressFilter;
+    /// let filter = AddressFilter::parse(b"127.0.0.0/8", false)?;
+    /// assert!(filter.matches([127, 0, 0, 2].into()));
+    /// assert!(!filter.matches([128, 0, 0, 2].into()));
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     #[must_use]
     pub fn matches(&self, address: IpAddr) -> bool {
         let offset = if self.network.is_ipv4() { 96 } else { 0 };
@@ -93,6 +116,14 @@ fn parse_bits(text: &str, max_bits: u8) -> Option<u8> {
 }
 
 /// One property the application adds to the handshake (`METADATA`).
+///
+/// Source: `ZMQ_METADATA`.
+///
+/// ```
+/// use zeroring_core::options::MetadataProperty;
+/// let property = MetadataProperty { name: b"X-site".to_vec(), value: b"north".to_vec() };
+/// assert_eq!(MetadataProperty::parse(b"X-site:north"), Ok(property));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataProperty {
     /// Name, starting with `X-`, 2 to 255 bytes.
@@ -110,6 +141,13 @@ impl MetadataProperty {
     ///
     /// # Errors
     /// [`OptionError::WrongLength`] for an empty text, [`OptionError::Malformed`] otherwise.
+    ///
+    /// ```
+    /// use zeroring_core::options::MetadataProperty;
+    /// assert_eq!(MetadataProperty::parse(b"X-site:north")?.value, b"north");
+    /// assert!(MetadataProperty::parse(b"site:north").is_err());
+    /// # Ok::<(), zeroring_core::options::OptionError>(())
+    /// ```
     pub fn parse(text: &[u8]) -> Result<Self, OptionError> {
         if text.is_empty() {
             let expected = ExpectedLength::AtLeast(5);

@@ -6,7 +6,7 @@
 //! default, range, socket types and the moment it takes effect. All conversion between the two
 //! happens in the rows.
 //!
-//! An option that Zeroring cannot honour yet (PLAIN, CURVE, GSSAPI, SOCKS, multicast, VMCI) has no
+//! An option that Zeroring cannot honour yet (PLAIN, CURVE, GSSAPI, multicast, VMCI) has no
 //! row and answers [`OptionError::UnknownOption`]: programs probe for features that way, and an
 //! option that is accepted but ignored would lie to them. Adding a feature means adding its row.
 //!
@@ -29,7 +29,7 @@ pub use filter::{AddressFilter, MetadataProperty};
 pub use reconnect::Backoff;
 pub use socket::{ReconnectStop, SocketOptions};
 pub use table::{AppliesTo, Effect, OptionRow};
-pub use value::{DriverChoice, OptionValue, WaitPolicy};
+pub use value::{DriverChoice, OptionValue, Secret, WaitPolicy};
 
 #[cfg(test)]
 mod tests;

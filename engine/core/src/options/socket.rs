@@ -9,18 +9,41 @@ use zeroring_zmtp::SocketType;
 
 use super::context::ContextOptions;
 use super::filter::{AddressFilter, MetadataProperty};
-use super::value::WaitPolicy;
+use super::value::{Secret, WaitPolicy};
 
 /// Bits of [`SocketOptions::reconnect_stop_bits`].
+///
+/// Source: `ZMQ_RECONNECT_STOP_…`.
+///
+/// ```
+/// use zeroring_core::options::ReconnectStop;
+/// let bits = ReconnectStop::CONN_REFUSED | ReconnectStop::HANDSHAKE_FAILED;
+/// assert_eq!(bits, 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReconnectStop;
 
 impl ReconnectStop {
     /// Give up when a tcp connection is refused.
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::CONN_REFUSED, 1);
+    /// ```
     pub const CONN_REFUSED: i32 = 1;
     /// Give up when the handshake fails or times out.
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::HANDSHAKE_FAILED, 2);
+    /// ```
     pub const HANDSHAKE_FAILED: i32 = 2;
     /// Give up after `disconnect` (ipc only).
+    ///
+    /// ```
+    /// use zeroring_core::options::ReconnectStop;
+    /// assert_eq!(ReconnectStop::AFTER_DISCONNECT, 4);
+    /// ```
     pub const AFTER_DISCONNECT: i32 = 4;
 }
 
@@ -31,6 +54,11 @@ impl ReconnectStop {
 ///
 /// "Live" means that a change reaches existing connections. Everything else reaches the next bind
 /// or connect; accepted and repeated connections use what was set when bind or connect ran.
+///
+/// ```
+/// use zeroring_core::options::SocketOptions;
+/// assert_eq!(SocketOptions::default().send_hwm_messages, 1000);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketOptions {
     // -- Queues ---------------------------------------------------------------------------------
@@ -104,6 +132,14 @@ pub struct SocketOptions {
     pub busy_poll_us: i32,
     /// Network device to bind to, 1 to 16 bytes; empty = any, the default. `BINDTODEVICE` 92.
     pub bind_to_device: Vec<u8>,
+    /// `host:port` of a SOCKS5 proxy that tcp connects go through; empty = none, the default. `SOCKS_PROXY` 68.
+    pub socks_proxy: Vec<u8>,
+    /// User name for the proxy, at most 255 bytes; empty = no authentication, the default. `SOCKS_USERNAME` 99.
+    pub socks_username: Vec<u8>,
+    /// Password for the proxy, at most 255 bytes. Default empty. `SOCKS_PASSWORD` 100.
+    pub socks_password: Secret,
+    /// Has an effect on Windows only. Default false. `LOOPBACK_FASTPATH` 94.
+    pub loopback_fastpath: bool,
     /// TCP keep-alive on or off; `None` = the kernel's choice, and then the three below are not
     /// applied. Default `None`. `TCP_KEEPALIVE` 34.
     pub tcp_keepalive: Option<bool>,
@@ -206,6 +242,13 @@ impl SocketOptions {
     ///
     /// SUB and XSUB do not linger, nor does any socket of a context that is not blocky; IPv6,
     /// zero-copy receive and the wait policy come from the context.
+    ///
+    /// ```
+    /// use zeroring_core::SocketType;
+    /// use zeroring_core::options::{ContextOptions, SocketOptions};
+    /// let context = ContextOptions { blocky: false, ..ContextOptions::default() };
+    /// assert_eq!(SocketOptions::new(SocketType::Push, &context).linger_ms, 0);
+    /// ```
     #[must_use]
     pub fn new(socket_type: SocketType, context: &ContextOptions) -> Self {
         let lingers = context.blocky && !matches!(socket_type, SocketType::Sub | SocketType::XSub);
@@ -250,6 +293,10 @@ impl Default for SocketOptions {
             packet_priority: 0,
             busy_poll_us: 0,
             bind_to_device: Vec::new(),
+            socks_proxy: Vec::new(),
+            socks_username: Vec::new(),
+            socks_password: Secret::default(),
+            loopback_fastpath: false,
             tcp_keepalive: None,
             tcp_keepalive_probes: None,
             tcp_keepalive_idle_s: None,

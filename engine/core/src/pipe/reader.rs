@@ -1,7 +1,7 @@
 //! The receiving end of a pipe: cuts parts out of the stream where they lie.
 
 use zeroring_base::stream::StreamReader;
-use zeroring_base::{Message, limits};
+use zeroring_base::{Bytes, Message, limits};
 use zeroring_zmtp::command::Command;
 use zeroring_zmtp::framing::{FrameHeader, parse_header};
 
@@ -18,7 +18,11 @@ pub enum Part {
 
 /// Reads frames from a pipe.
 #[derive(Debug)]
-pub struct PipeReader(Kind);
+pub struct PipeReader {
+    kind: Kind,
+    /// Large bodies are copied out instead of being slices of the received bytes (`ZERO_COPY_RECV` off).
+    copies: bool,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -28,25 +32,30 @@ enum Kind {
 
 impl PipeReader {
     pub(super) fn from_stream(stream: StreamReader) -> Self {
-        Self(Kind::Stream(stream))
+        Self { kind: Kind::Stream(stream), copies: false }
     }
 
     pub(super) fn from_conflate(conflate: ConflateReader) -> Self {
-        Self(Kind::Conflate(conflate))
+        Self { kind: Kind::Conflate(conflate), copies: false }
+    }
+
+    /// From now on parts are copies that pin no slab.
+    pub fn copy_parts(&mut self) {
+        self.copies = true;
     }
 
     /// Reads the next message part into `part`, skipping commands. `None` if there is none; otherwise whether the writer
     /// waits for credit and must be told.
     #[inline]
     pub fn next_message(&mut self, part: &mut Message) -> Option<bool> {
-        let stream = match &mut self.0 {
+        let stream = match &mut self.kind {
             Kind::Stream(stream) => stream,
             Kind::Conflate(conflate) => {
                 *part = conflate.take()?;
                 return Some(false);
             }
         };
-        while read_frame(stream, part)?.is_command() {}
+        while read_frame(stream, part, self.copies)?.is_command() {}
         Some(!part.more() && stream.count_read(1))
     }
 
@@ -56,13 +65,13 @@ impl PipeReader {
     /// A subscription counts like a message, so that they are bounded alike, and what counts here is exactly what the
     /// writer counted: a command that is neither SUBSCRIBE nor CANCEL, or has MORE set, only travelled along.
     pub fn next_part(&mut self) -> Option<(Part, bool)> {
-        let stream = match &mut self.0 {
+        let stream = match &mut self.kind {
             Kind::Stream(stream) => stream,
             Kind::Conflate(conflate) => return conflate.take().map(|m| (Part::Message(m), false)),
         };
         let mut message = Message::new();
         loop {
-            let header = read_frame(stream, &mut message)?;
+            let header = read_frame(stream, &mut message, self.copies)?;
             if !header.is_command() {
                 let tell = !message.more() && stream.count_read(1);
                 return Some((Part::Message(message), tell));
@@ -75,7 +84,7 @@ impl PipeReader {
 
     /// Bytes published since the pipe began; ends at a message boundary. A conflating pipe has 1 when it is full.
     pub fn published_bytes(&self) -> u64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Stream(stream) => stream.published(),
             Kind::Conflate(conflate) => u64::from(conflate.is_full()),
         }
@@ -83,7 +92,7 @@ impl PipeReader {
 
     /// Bytes read since the pipe began.
     pub fn read_bytes(&self) -> u64 {
-        match &self.0 {
+        match &self.kind {
             Kind::Stream(stream) => stream.position(),
             Kind::Conflate(_) => 0,
         }
@@ -91,7 +100,7 @@ impl PipeReader {
 
     /// True if the next frame is a message part or command that can be read at once.
     pub fn is_readable(&mut self) -> bool {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Stream(stream) => !stream.available().is_empty(),
             Kind::Conflate(conflate) => conflate.is_full(),
         }
@@ -99,7 +108,7 @@ impl PipeReader {
 
     /// Says that nothing was found and that the writer shall tell. True if there is something after all.
     pub fn wait_or_ready(&mut self) -> bool {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Stream(stream) => stream.wait_or_ready(),
             Kind::Conflate(conflate) => conflate.wait_or_ready(),
         }
@@ -108,7 +117,7 @@ impl PipeReader {
     /// First half of [`wait_or_ready`](Self::wait_or_ready), for many pipes at once: ask all, then one
     /// [`heavy`](zeroring_base::barrier::heavy) barrier, then look at all with [`has_more`](Self::has_more).
     pub fn ask_to_be_told(&mut self) {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Stream(stream) => stream.ask_to_be_told(),
             Kind::Conflate(conflate) => drop(conflate.wait_or_ready()),
         }
@@ -116,7 +125,7 @@ impl PipeReader {
 
     /// Second half: true if there is something after all.
     pub fn has_more(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Stream(stream) => stream.has_more(),
             Kind::Conflate(conflate) => conflate.is_full(),
         }
@@ -124,7 +133,7 @@ impl PipeReader {
 
     /// True if the writer is gone and everything it published was read.
     pub fn is_finished(&mut self) -> bool {
-        match &mut self.0 {
+        match &mut self.kind {
             // The flag first: what was published before it went up is then visible.
             Kind::Stream(stream) => stream.is_writer_gone() && stream.available().is_empty(),
             Kind::Conflate(conflate) => conflate.is_writer_gone() && !conflate.is_full(),
@@ -133,7 +142,7 @@ impl PipeReader {
 
     /// Changes the high-water mark that acknowledging follows.
     pub fn set_high_water_mark(&mut self, messages: u32) {
-        if let Kind::Stream(stream) = &mut self.0 {
+        if let Kind::Stream(stream) = &mut self.kind {
             stream.set_high_water_mark(messages);
         }
     }
@@ -141,14 +150,14 @@ impl PipeReader {
     /// Acknowledges everything read, whatever the step. True if the writer waits for credit and must be told.
     #[must_use]
     pub fn acknowledge(&mut self) -> bool {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Stream(stream) => stream.acknowledge(),
             Kind::Conflate(_) => false,
         }
     }
 
     pub(super) fn into_stream(self) -> Result<StreamReader, ConflateReader> {
-        match self.0 {
+        match self.kind {
             Kind::Stream(stream) => Ok(stream),
             Kind::Conflate(conflate) => Err(conflate),
         }
@@ -162,7 +171,7 @@ fn is_subscription(body: &[u8]) -> bool {
 /// Cuts one frame out of the stream. Only our own code writes into pipes, and received bytes were scanned before they
 /// were published, so a frame that is not whole is our own mistake.
 #[inline]
-fn read_frame(stream: &mut StreamReader, part: &mut Message) -> Option<FrameHeader> {
+fn read_frame(stream: &mut StreamReader, part: &mut Message, copies: bool) -> Option<FrameHeader> {
     let bytes = stream.available();
     if bytes.is_empty() {
         return None;
@@ -177,20 +186,29 @@ fn read_frame(stream: &mut StreamReader, part: &mut Message) -> Option<FrameHead
             part.set_copy(body, header.is_more());
             stream.advance(end);
         }
-        _ => read_by_reference(stream, header, part),
+        _ => read_by_reference(stream, header, part, copies),
     }
     Some(header)
 }
 
-/// A large body is not copied. One that was sent by reference is a segment of its own behind its header.
-fn read_by_reference(stream: &mut StreamReader, header: FrameHeader, part: &mut Message) {
+/// A large body is not copied, unless that is asked for. One that was sent by reference is a segment of its own behind its header.
+fn read_by_reference(
+    stream: &mut StreamReader,
+    header: FrameHeader,
+    part: &mut Message,
+    copies: bool,
+) {
     let body_bytes = header.body_bytes as usize;
     stream.advance(header.header_bytes);
     let there = stream.available().len();
     if there < body_bytes {
         unreachable_frame(there)
     }
-    part.set_shared(stream.take(body_bytes), header.is_more());
+    let mut body = stream.take(body_bytes);
+    if copies {
+        body = Bytes::copy_from_slice(&body);
+    }
+    part.set_shared(body, header.is_more());
 }
 
 #[cold]

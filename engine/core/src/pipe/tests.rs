@@ -188,3 +188,28 @@ fn an_acknowledgement_after_a_lowered_mark_gives_the_room_back() {
     assert!(r.acknowledge(), "the writer waits and must be told");
     assert_eq!(w.credit(), 3);
 }
+
+#[test]
+fn large_parts_are_slices_of_what_was_received_unless_copies_are_asked_for() {
+    for copies in [false, true] {
+        let mut pool = SlabPool::new(4096);
+        let (mut w, mut r) = one_way(10, false);
+        if copies {
+            r.copy_parts();
+        }
+        let mut slab = pool.writer(4096).expect("memory");
+        for _ in 0..2 {
+            slab.put(&[2, 0, 0, 0, 0, 0, 0, 3, 232]); // a frame of 1000 bytes
+            slab.put(&[7; 1000]);
+        }
+        w.put_received(&slab, 0, 2018);
+        let _ = w.commit(2);
+        let (mut first, mut second) = (Message::new(), Message::new());
+        assert!(r.next_message(&mut first).is_some() && r.next_message(&mut second).is_some());
+        assert!(first == [7; 1000][..] && second == [7; 1000][..]);
+        let in_slab = slab.filled_slice(0, 2018).as_ptr_range();
+        for part in [&first, &second] {
+            assert_eq!(in_slab.contains(&part.as_ptr()), !copies, "copies: {copies}");
+        }
+    }
+}

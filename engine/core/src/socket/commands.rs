@@ -76,11 +76,14 @@ impl SocketCore {
     }
 
     /// Takes a new pipe in. Returns its slot, or `None` if it was turned away.
-    pub(super) fn attach(&mut self, new: NewPipe) {
+    pub(super) fn attach(&mut self, mut new: NewPipe) {
         let info = new.info.clone();
         let is_inproc = !matches!(new.peer, PipePeer::Link(_));
         let inproc_id = new.announced.clone();
         let subscribe_all = new.subscribe_all;
+        if !self.options.zero_copy_recv && !is_inproc {
+            new.reader.copy_parts();
+        }
         let slot = self.pipes.insert(new);
         let announced = match (&info, is_inproc) {
             (Some(info), _) => Some(info.routing_id.as_slice()),

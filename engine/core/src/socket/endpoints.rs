@@ -400,6 +400,9 @@ impl SocketCore {
     // ---- Checks -------------------------------------------------------------------------------------------------
 
     fn check_running(&mut self) -> Result<(), EndpointFault> {
+        if self.context.is_forked() {
+            return Err(EndpointFault::Forked);
+        }
         self.process_commands();
         if self.is_stopped { Err(EndpointFault::Terminated) } else { Ok(()) }
     }

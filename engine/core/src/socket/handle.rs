@@ -20,6 +20,16 @@ use crate::pipe::{PipeReader, PipeWriter};
 pub struct PipeId(pub u32);
 
 /// What is known of the peer behind a connection.
+///
+/// inproc peers have none: they share no connection.
+///
+/// ```
+/// use zeroring_core::socket::PeerInfo;
+/// fn describe(peer: &PeerInfo) -> String {
+///     format!("{:?} at {}", peer.socket_type, peer.stream.remote_endpoint)
+/// }
+/// # let _ = describe;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerInfo {
     /// The type it announced; `None` for peers before ZMTP 3 and raw streams.
@@ -51,6 +61,16 @@ impl PeerInfo {
 
     /// A property by its ZeroMQ name: `Peer-Address`, `Socket-Type`, `Identity` (and its newer name `Routing-Id`),
     /// `User-Id`, `X-…`. Case-sensitive.
+    ///
+    /// `None` if the peer has no such property. Source: `zmq_msg_gets`.
+    ///
+    /// ```
+    /// use zeroring_core::socket::PeerInfo;
+    /// fn address(peer: &PeerInfo) -> Option<Vec<u8>> {
+    ///     peer.property("Peer-Address") // such as 192.0.2.7
+    /// }
+    /// # let _ = address;
+    /// ```
     pub fn property(&self, name: &str) -> Option<Vec<u8>> {
         match name {
             "Peer-Address" => Some(self.stream.peer_address.clone().into_bytes()),
@@ -226,6 +246,11 @@ impl SocketHandle {
         if let Err(command) = self.0.mailbox.try_send(command) {
             command.bounce();
         }
+    }
+
+    /// See [`Live::is_forked`].
+    pub fn is_forked(&self) -> bool {
+        self.0.live.is_forked()
     }
 
     /// Wakes the socket's thread.

@@ -11,11 +11,15 @@
 //! | `endpoints` | bind, connect, unbind, disconnect |
 //! | `settings` | options, by field and by number |
 //! | `wait` | spinning, sleeping, driving |
+//! | `cpus` | whether spinning can help |
 
 mod commands;
+mod cpus;
 mod endpoints;
 mod handle;
 mod settings;
+#[cfg(test)]
+pub(crate) mod tests;
 mod wait;
 
 pub use handle::{NewPipe, PeerInfo, PipeId, PipePeer, Presence, SocketCommand, SocketHandle};
@@ -28,6 +32,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver as EventReceiver;
 use zeroring_base::mailbox::{Receiver, mailbox};
+use zeroring_base::wake::{NoSleep, Waker};
 use zeroring_base::{Message, PartRef, SlabPool};
 use zeroring_zmtp::SocketType;
 
@@ -40,6 +45,16 @@ use endpoints::Endpoints;
 use wait::Waiter;
 
 /// How long a call may block.
+///
+/// Time is kept in nanoseconds. A call that is out of time tries once more, whatever else comes in.
+///
+/// ```
+/// use std::time::Duration;
+/// use zeroring_core::socket::Timeout;
+/// assert_eq!(Timeout::default(), Timeout::Option);
+/// let half_a_second = Timeout::After(Duration::from_millis(500));
+/// # let _ = half_a_second;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Timeout {
     /// As the option says: `SNDTIMEO` or `RCVTIMEO`.
@@ -65,6 +80,8 @@ pub struct SocketCore {
     commands: VecDeque<SocketCommand>,
     endpoints: Endpoints,
     waiter: Waiter,
+    /// Slots of the pipes whose descriptors were asked for: they are, or will be, ours to read.
+    leased: Vec<usize>,
     /// The Stop command was seen: every call fails from now on.
     is_stopped: bool,
     recv_more: bool,
@@ -106,6 +123,7 @@ impl SocketCore {
             commands: VecDeque::new(),
             endpoints: Endpoints::default(),
             waiter,
+            leased: Vec::new(),
             is_stopped: false,
             recv_more: false,
             last_peer: None,
@@ -159,11 +177,13 @@ impl SocketCore {
         more: bool,
         timeout: Timeout,
     ) -> Result<(), SendError> {
-        let deadline = self.deadline(timeout, self.options.send_timeout_ms);
+        if self.context.is_forked() {
+            return Err(SendError::Forked);
+        }
+        let mut patience = self.patience(timeout, self.options.send_timeout_ms);
         loop {
-            if !self.wait_for_progress(Interest::Send, deadline) {
-                let forked = self.context.is_forked();
-                return Err(if forked { SendError::Forked } else { SendError::WouldBlock });
+            if !self.wait_for_progress(Interest::Send, &mut patience) {
+                return Err(SendError::WouldBlock);
             }
             match self.send_now(part, more) {
                 Err(Refused::WouldBlock) => {}
@@ -226,12 +246,14 @@ impl SocketCore {
 
     #[cold]
     fn recv_waiting(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
-        let deadline = self.deadline(timeout, self.options.recv_timeout_ms);
+        if self.context.is_forked() {
+            return Err(RecvError::Forked);
+        }
+        let mut patience = self.patience(timeout, self.options.recv_timeout_ms);
         loop {
             // The end of a peer may be something to receive itself.
-            if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, deadline) {
-                let forked = self.context.is_forked();
-                return Err(if forked { RecvError::Forked } else { RecvError::WouldBlock });
+            if !self.sweep_finished() && !self.wait_for_progress(Interest::Recv, &mut patience) {
+                return Err(RecvError::WouldBlock);
             }
             match self.recv_now(part) {
                 Err(Refused::WouldBlock) => {}
@@ -253,8 +275,11 @@ impl SocketCore {
     /// Whether a part could be received or sent now.
     ///
     /// # Errors
-    /// [`RecvError::Terminated`] once the context is terminating.
+    /// [`RecvError::Terminated`] once the context is terminating; [`RecvError::Forked`] in a forked child.
     pub fn readiness(&mut self) -> Result<Readiness, RecvError> {
+        if self.context.is_forked() {
+            return Err(RecvError::Forked);
+        }
         self.process_commands();
         self.make_progress();
         if self.is_stopped {
@@ -300,8 +325,7 @@ impl Drop for SocketCore {
     /// Closes the socket: never blocks; what was sent lingers as the option says.
     fn drop(&mut self) {
         if self.context.is_forked() {
-            // The I/O threads are the parent's; so are the connections.
-            return;
+            return self.forget_all();
         }
         self.process_commands();
         self.close_all_endpoints();
@@ -312,6 +336,21 @@ impl Drop for SocketCore {
         self.inbox.close().into_iter().for_each(SocketCommand::bounce);
         self.context.forget_socket(&self.handle);
         self.handle.monitor().stop();
+    }
+}
+
+impl SocketCore {
+    /// In a forked child: connections, names and descriptors are the parent's, so nothing of them is closed or told; and a
+    /// lock that a thread of the parent held at the fork stays locked, so none is taken.
+    fn forget_all(&mut self) {
+        let nobody = mailbox(Waker::new(Box::new(NoSleep)));
+        let pattern = Pattern::new(self.kind(), 0);
+        std::mem::forget(std::mem::replace(&mut self.inbox, nobody.1));
+        std::mem::forget(std::mem::replace(&mut self.pattern, pattern));
+        std::mem::forget(std::mem::take(&mut self.commands));
+        std::mem::forget(std::mem::take(&mut self.endpoints));
+        std::mem::forget(std::mem::take(&mut self.pipes));
+        std::mem::forget(std::mem::take(&mut self.pool));
     }
 }
 

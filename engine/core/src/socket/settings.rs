@@ -1,11 +1,16 @@
 //! Options of a live socket: by field, and by libzmq's number.
 
+use std::os::fd::AsRawFd;
+
 use zeroring_zmtp::SocketType;
 
 use super::{PipePeer, SocketCommand, SocketCore};
 use crate::error::OptionFault;
-use crate::options::{OptionError, OptionValue, SocketOptions, number};
+use crate::options::{ExpectedLength, OptionError, OptionValue, SocketOptions, number};
 use crate::pattern::Pattern;
+
+/// Longest routing id; a peer cannot announce a longer one either (RFC 37).
+const ROUTING_ID_BYTES_MAX: usize = 255;
 
 impl SocketCore {
     /// The options as they are now.
@@ -51,7 +56,12 @@ impl SocketCore {
         match option {
             number::SUBSCRIBE if self.takes_topics() => self.subscribe(bytes),
             number::UNSUBSCRIBE if self.takes_topics() => self.unsubscribe(bytes),
-            number::CONNECT_ROUTING_ID if self.names_connections() && !bytes.is_empty() => {
+            number::CONNECT_ROUTING_ID if self.names_connections() => {
+                if !(1..=ROUTING_ID_BYTES_MAX).contains(&bytes.len()) {
+                    let expected = ExpectedLength::Between(1, ROUTING_ID_BYTES_MAX);
+                    let (name, seen) = ("CONNECT_ROUTING_ID", bytes.len());
+                    return Err(OptionError::WrongLength { name, seen, expected }.into());
+                }
                 self.connect_routing_id = Some(bytes.to_vec());
             }
             _ => {
@@ -82,10 +92,15 @@ impl SocketCore {
             number::TYPE => OptionValue::Int(i32::from(self.kind().number())),
             number::RCVMORE => OptionValue::Int(i32::from(self.recv_more())),
             number::THREAD_SAFE => OptionValue::Int(0),
+            number::FD => OptionValue::Int(self.event_fd_number(buffer_bytes)?),
             number::LAST_ENDPOINT => OptionValue::Text(self.last_endpoint().as_bytes().to_vec()),
             number::EVENTS => {
+                if self.context.is_forked() {
+                    return Err(OptionFault::Forked);
+                }
                 self.make_progress();
                 let readiness = self.readiness_now();
+                self.settle_level_fd();
                 OptionValue::Int(i32::from(readiness.readable) | i32::from(readiness.writable) << 1)
             }
             number::TOPICS_COUNT => match self.pattern.topics_count() {
@@ -102,6 +117,26 @@ impl SocketCore {
             _ => return Ok(self.options.get(self.kind(), option, buffer_bytes)?),
         };
         Ok(value)
+    }
+
+    /// FD: the number of [`level_fd`](Self::level_fd)'s descriptor.
+    fn event_fd_number(&mut self, buffer_bytes: usize) -> Result<i32, OptionFault> {
+        const NAME: &str = "FD";
+        let needed = size_of::<i32>();
+        if buffer_bytes < needed {
+            let expected = ExpectedLength::AtLeast(needed);
+            return Err(
+                OptionError::WrongLength { name: NAME, seen: buffer_bytes, expected }.into()
+            );
+        }
+        if self.context.is_forked() {
+            return Err(OptionFault::Forked);
+        }
+        let fd = self.level_fd().map_err(|_| {
+            let advice = "a simulated socket has no descriptor";
+            OptionError::Malformed { name: NAME, advice }
+        })?;
+        Ok(fd.as_raw_fd())
     }
 
     /// SUB: adds a subscription. XPUB, PUB in manual mode: lets the peer of the last request have this topic.

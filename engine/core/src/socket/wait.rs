@@ -14,11 +14,14 @@ use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use zeroring_base::limits;
+use zeroring_base::process::Origin;
 use zeroring_base::sync::spin_hint;
 use zeroring_base::time::{Clock, NS_PER_US, saturating_ns};
 use zeroring_base::wake::{NoSleep, OsWake, Waker};
 
+use super::cpus::has_other_cpus;
 use super::{PipePeer, SocketCore, Timeout};
+use crate::error::RecvError;
 use crate::io::link::RxOwner;
 use crate::io::transport::{Handle, Stream};
 use crate::options::WaitPolicy;
@@ -42,6 +45,8 @@ const PAUSES_MAX: u32 = 16;
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
+    /// Nothing: only what ends the socket.
+    None,
     /// Something to receive.
     Recv,
     /// Room to send.
@@ -50,7 +55,44 @@ pub enum Interest {
     Both,
 }
 
+impl Interest {
+    fn receives(self) -> bool {
+        matches!(self, Interest::Recv | Interest::Both)
+    }
+
+    fn sends(self) -> bool {
+        matches!(self, Interest::Send | Interest::Both)
+    }
+}
+
+/// How long a call goes on trying.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// When it ends; `None` = never, 0 = at once.
+    deadline_ns: Option<u64>,
+    /// The time was over and the call tried once more.
+    tried_late: bool,
+}
+
+impl Patience {
+    fn is_over(&self, clock: &Clock) -> bool {
+        match self.deadline_ns {
+            None => false,
+            Some(0) => true,
+            Some(deadline_ns) => deadline_ns <= clock.now_ns(),
+        }
+    }
+}
+
 /// What can be done now.
+///
+/// A hint: with several senders or receivers another may be faster. Source: `ZMQ_EVENTS`.
+///
+/// ```
+/// use zeroring_core::socket::Readiness;
+/// let readiness = Readiness::default();
+/// assert!(!readiness.readable && !readiness.writable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Readiness {
     /// A part can be received.
@@ -59,12 +101,24 @@ pub struct Readiness {
     pub writable: bool,
 }
 
-struct EventFd(Arc<OwnedFd>);
+struct EventFd {
+    fd: Arc<OwnedFd>,
+    origin: Origin,
+}
+
+impl EventFd {
+    fn new(fd: Arc<OwnedFd>) -> Self {
+        Self { fd, origin: Origin::here() }
+    }
+}
 
 impl OsWake for EventFd {
     fn wake(&self) {
+        if self.origin.is_elsewhere() {
+            return; // forked: the sleeper is a thread of the parent
+        }
         // A full counter (EAGAIN) means that it is readable already.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.fd, &1u64.to_ne_bytes());
     }
 }
 
@@ -89,7 +143,7 @@ impl Waiter {
             false => Some(Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?)),
         };
         let os: Box<dyn OsWake> = match &eventfd {
-            Some(fd) => Box::new(EventFd(fd.clone())),
+            Some(fd) => Box::new(EventFd::new(fd.clone())),
             None => Box::new(NoSleep),
         };
         let waiter = Self {
@@ -98,7 +152,7 @@ impl Waiter {
             misses: 0,
             waits_since_spin: 0,
             short_waits: 0,
-            has_other_cpus: std::thread::available_parallelism().is_ok_and(|n| n.get() > 1),
+            has_other_cpus: has_other_cpus(),
         };
         Ok((waiter, Waker::new(os)))
     }
@@ -163,44 +217,58 @@ impl SleepSet {
 }
 
 impl SocketCore {
-    /// When a call that may block as `timeout` says gives up; `None` = never.
-    pub(super) fn deadline(&self, timeout: Timeout, option_ms: i32) -> Option<u64> {
+    /// How long a call that may block as `timeout` says goes on trying.
+    pub(super) fn patience(&self, timeout: Timeout, option_ms: i32) -> Patience {
         let limit_ns = match timeout {
-            Timeout::Option => u64::try_from(option_ms).ok()? * 1_000_000,
-            Timeout::Now => 0,
-            Timeout::Forever => return None,
-            Timeout::After(limit) => saturating_ns(limit),
+            Timeout::Option => u64::try_from(option_ms).ok().map(|ms| ms * 1_000_000),
+            Timeout::Now => Some(0),
+            Timeout::Forever => None,
+            Timeout::After(limit) => Some(saturating_ns(limit)),
         };
-        Some(self.context.clock().now_ns().saturating_add(limit_ns))
+        let deadline_ns = limit_ns.map(|limit_ns| match limit_ns {
+            0 => 0,
+            _ => self.context.clock().now_ns().saturating_add(limit_ns),
+        });
+        Patience { deadline_ns, tried_late: false }
     }
 
     /// Flushes, reads what is on loan, and processes what was reported. True if something happened.
     pub(crate) fn make_progress(&mut self) -> bool {
-        let mut progress = false;
         if self.pipes.len() <= limits::LEASED_LINKS_MAX {
             let clock = self.context.clock();
-            for (_, pipe) in self.pipes.iter_mut() {
-                pipe.flush_before_wait(clock);
-                if let PipePeer::Link(link) = &pipe.peer
-                    && link.rx_owner() == RxOwner::App
-                {
-                    progress |= link.drive_rx(&mut self.pool);
-                }
-            }
+            self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush_before_wait(clock));
         }
-        progress | self.process_commands()
+        self.drive_leased() | self.process_commands()
     }
 
-    /// Waits until something happened that may help, or the deadline passed (false).
-    pub(super) fn wait_for_progress(&mut self, interest: Interest, deadline: Option<u64>) -> bool {
+    /// Reads what is on loan, however many pipes there are: nobody else does.
+    fn drive_leased(&mut self) -> bool {
+        let mut progress = false;
+        for slot in &self.leased {
+            if let Some(PipePeer::Link(link)) = self.pipes.get(*slot).map(|pipe| &pipe.peer)
+                && link.rx_owner() == RxOwner::App
+            {
+                progress |= link.drive_rx(&mut self.pool);
+            }
+        }
+        progress
+    }
+
+    /// Waits until something happened that may help (true), or patience is at an end. Whatever comes in, a call that is
+    /// out of time tries only once more.
+    pub(super) fn wait_for_progress(
+        &mut self,
+        interest: Interest,
+        patience: &mut Patience,
+    ) -> bool {
+        if patience.is_over(self.context.clock()) {
+            return !std::mem::replace(&mut patience.tried_late, true) && self.make_progress();
+        }
         if self.let_a_batch_gather(interest) || self.make_progress() {
             return true;
         }
         let clock = self.context.clock().clone();
-        let start_ns = clock.now_ns();
-        if deadline.is_some_and(|deadline| deadline <= start_ns) {
-            return false;
-        }
+        let (start_ns, deadline) = (clock.now_ns(), patience.deadline_ns);
         self.ask_for_leases(interest);
         if clock.is_virtual() {
             return false; // whoever moves the clock has to let others run
@@ -240,9 +308,6 @@ impl SocketCore {
         if spin_ns > 0 {
             self.waiter.spin_was_in_vain();
         }
-        if self.context.is_forked() {
-            return false; // the caller says so; nobody would wake us
-        }
         loop {
             self.sleep(interest, deadline, &clock);
             if self.make_progress() || self.has_data_for(interest) {
@@ -257,7 +322,10 @@ impl SocketCore {
     /// In a stream the reader is faster than the writer and would meet it at every message, on the very cache lines that
     /// are being written. A short pause lets a batch gather. True if there is something to read.
     fn let_a_batch_gather(&mut self, interest: Interest) -> bool {
-        if self.waiter.short_waits < STREAM_AFTER_WAITS || interest != Interest::Recv {
+        if self.waiter.short_waits < STREAM_AFTER_WAITS
+            || interest != Interest::Recv
+            || self.options.wait_policy == WaitPolicy::Sleep
+        {
             return false;
         }
         let clock = self.context.clock();
@@ -276,31 +344,45 @@ impl SocketCore {
 
     /// Looks into the pipes, without asking anybody to tell.
     fn has_data_for(&mut self, interest: Interest) -> bool {
-        interest != Interest::Send && self.pattern.has_data(&mut self.pipes)
+        interest.receives() && self.pattern.has_data(&mut self.pipes)
     }
 
     /// The last look before sleeping: whoever has something from now on will tell.
     fn has_data_or_told(&mut self, interest: Interest) -> bool {
-        interest != Interest::Send && self.pattern.has_data_or_told(&mut self.pipes)
+        interest.receives() && self.pattern.has_data_or_told(&mut self.pipes)
     }
 
-    /// Asks for the descriptors of the connections this thread is about to wait for.
+    /// Asks for the descriptors of the connections this thread is about to wait for. Those it has it keeps when there
+    /// are too many to ask for more.
     pub(crate) fn ask_for_leases(&mut self, interest: Interest) {
-        if interest == Interest::Send
+        if !interest.receives()
             || self.waiter.is_level_triggered
             || !self.pattern.can_recv()
             || self.pipes.len() > limits::LEASED_LINKS_MAX
         {
             return;
         }
-        for (_, pipe) in self.pipes.iter() {
+        self.forget_returned();
+        for (slot, pipe) in self.pipes.iter() {
             if let PipePeer::Link(link) = &pipe.peer
                 && link.is_connected()
                 && link.rx_owner() == RxOwner::Io
             {
+                if !self.leased.contains(&slot) {
+                    self.leased.push(slot); // first: from now on the descriptor may be ours
+                }
                 link.ask_lease();
             }
         }
+    }
+
+    /// Forgets slots whose descriptor the I/O thread has again, or whose pipe is gone.
+    fn forget_returned(&mut self) {
+        let pipes = &self.pipes;
+        self.leased.retain(|slot| match pipes.get(*slot).map(|pipe| &pipe.peer) {
+            Some(PipePeer::Link(link)) => link.rx_owner() != RxOwner::Io,
+            _ => false,
+        });
     }
 
     fn sleep(&mut self, interest: Interest, deadline: Option<u64>, clock: &Clock) {
@@ -324,27 +406,60 @@ impl SocketCore {
         if self.has_data_or_told(interest) {
             return false;
         }
-        set.eventfds.extend(self.waiter.eventfd.clone());
-        if self.pipes.len() <= limits::LEASED_LINKS_MAX {
-            for (_, pipe) in self.pipes.iter() {
-                let PipePeer::Link(link) = &pipe.peer else { continue };
-                let mut flags = PollFlags::empty();
-                if link.rx_owner() == RxOwner::App {
-                    flags |= PollFlags::IN;
-                }
-                if interest != Interest::Recv && pipe.unwritten_bytes() > 0 && link.is_connected() {
-                    flags |= PollFlags::OUT;
-                }
-                let stream = link.rx().stream().cloned();
-                if !flags.is_empty()
-                    && let Some(stream) = stream
-                {
-                    set.streams.push((stream, flags));
-                }
-            }
+        if interest == Interest::None {
+            // Not parked: the I/O thread takes back what is on loan.
+            set.eventfds.extend(self.waiter.eventfd.clone());
+            return true;
         }
+        if !self.watch_leased(set) {
+            return false;
+        }
+        if interest.sends() {
+            self.watch_unwritten(set);
+        }
+        set.eventfds.extend(self.waiter.eventfd.clone());
         self.handle.presence().set_parked(true);
         true
+    }
+
+    /// Adds the descriptors on loan. False if one of them has to be driven first.
+    fn watch_leased(&self, set: &mut SleepSet) -> bool {
+        for slot in &self.leased {
+            let Some(PipePeer::Link(link)) = self.pipes.get(*slot).map(|pipe| &pipe.peer) else {
+                continue;
+            };
+            let mut rx = link.rx();
+            if link.rx_owner() != RxOwner::App {
+                continue;
+            }
+            if rx.is_stalled() {
+                // Nothing is read without credit: a readable descriptor would end the sleep again and again. Credit
+                // comes from this very thread, so that nothing is missed; if it came, messages wait here.
+                if rx.has_credit() {
+                    return false;
+                }
+            } else if let Some(stream) = rx.stream() {
+                set.streams.push((stream.clone(), PollFlags::IN));
+            }
+        }
+        true
+    }
+
+    /// Adds the descriptors that have to take more before there is room. With many pipes the I/O threads write.
+    fn watch_unwritten(&self, set: &mut SleepSet) {
+        if self.pipes.len() > limits::LEASED_LINKS_MAX {
+            return;
+        }
+        for (_, pipe) in self.pipes.iter() {
+            if let PipePeer::Link(link) = &pipe.peer
+                && pipe.unwritten_bytes() > 0
+                && link.is_connected()
+                // None once a write failed: such a descriptor would be ready for ever. The reader finds the end.
+                && let Some(stream) = link.tx().stream()
+            {
+                set.streams.push((stream.clone(), PollFlags::OUT));
+            }
+        }
     }
 
     /// Awake again.
@@ -358,8 +473,11 @@ impl SocketCore {
     /// all the reading. It may also be readable when there is nothing: then a `recv` without waiting makes it quiet.
     ///
     /// # Errors
-    /// In a simulation there is none.
+    /// In a simulation there is none; in a forked child it is the parent's.
     pub fn level_fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        if self.context.is_forked() {
+            return Err(io::Error::other(RecvError::Forked));
+        }
         self.waiter.is_level_triggered = true;
         self.settle_level_fd();
         match &self.waiter.eventfd {
@@ -378,6 +496,9 @@ impl SocketCore {
 
     #[cold]
     fn settle_level_fd_now(&mut self) {
+        if self.context.is_forked() {
+            return; // draining would take the parent's wakes
+        }
         loop {
             self.inbox.waker().state().wake_up();
             self.waiter.drain();
@@ -388,7 +509,7 @@ impl SocketCore {
             }
             if readable {
                 if let Some(fd) = &self.waiter.eventfd {
-                    EventFd(fd.clone()).wake();
+                    EventFd::new(fd.clone()).wake();
                 }
                 return;
             }
@@ -408,4 +529,49 @@ impl SocketCore {
 /// A poll timeout.
 pub(crate) fn timespec(ns: u64) -> Timespec {
     Timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::tests::socket_without_threads;
+    use crate::socket::{PipeId, SocketCommand};
+    use zeroring_zmtp::SocketType;
+
+    #[test]
+    fn progress_without_a_message_gives_one_more_try() {
+        let mut socket = socket_without_threads(SocketType::Pull);
+        let handle = socket.handle().clone();
+        let mut something_comes = |patience: &mut Patience| {
+            handle.send(SocketCommand::Writable(PipeId(u32::MAX)));
+            socket.wait_for_progress(Interest::Recv, patience)
+        };
+        let mut none = Patience { deadline_ns: Some(0), tried_late: false };
+        assert!(something_comes(&mut none), "what came may be a message");
+        assert!(!something_comes(&mut none), "however much comes");
+        let mut over = Patience { deadline_ns: Some(1), tried_late: false };
+        assert!(something_comes(&mut over));
+        assert!(!something_comes(&mut over));
+        let mut endless = Patience { deadline_ns: None, tried_late: false };
+        (0..10).for_each(|_| assert!(something_comes(&mut endless)));
+    }
+
+    #[test]
+    fn a_stream_is_let_run_ahead_only_by_those_who_may_wait_and_spin() {
+        let mut socket = socket_without_threads(SocketType::Pull);
+        for (policy, deadline_ns, may_pause) in [
+            (WaitPolicy::Adaptive, None, true),
+            (WaitPolicy::Sleep, None, false),
+            (WaitPolicy::Adaptive, Some(0), false),
+        ] {
+            socket.options.wait_policy = policy;
+            socket.waiter.short_waits = STREAM_AFTER_WAITS;
+            socket.handle().send(SocketCommand::Writable(PipeId(u32::MAX)));
+            let mut patience = Patience { deadline_ns, tried_late: false };
+            assert!(socket.wait_for_progress(Interest::Recv, &mut patience));
+            // A pause in vain ends the stream.
+            let has_paused = socket.waiter.short_waits == 0;
+            assert_eq!(has_paused, may_pause, "{policy:?} {deadline_ns:?}");
+        }
+    }
 }

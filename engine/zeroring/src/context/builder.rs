@@ -212,6 +212,7 @@ impl ContextBuilder {
     /// let context = zeroring::Context::builder().build();
     /// ```
     pub fn build(self) -> Context {
+        zeroring_transports::sys::watch_forks();
         let mut transports = self.transports;
         transports.push(Arc::new(TcpTransport));
         transports.push(Arc::new(IpcTransport));

@@ -28,6 +28,11 @@ use crate::socket::{AnySocket, Socket};
 /// message for a peer that never comes makes it wait for ever, as in libzmq. [`term`](Self::term) does the same at a
 /// place of your choice; [`term_timeout`](Self::term_timeout) gives up. A thread that panics does not wait.
 ///
+/// # Fork
+///
+/// A child process cannot use a context it inherited: calls that wait, bind or connect fail with a `Forked` error, what is
+/// sent goes nowhere, and dropping and terminating do nothing. The parent is not disturbed. Make a new context in the child.
+///
 /// ```
 /// use zeroring::{Context, Pair};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,7 +102,8 @@ impl Context {
     ///
     /// # Errors
     /// [`SocketError::Terminated`] after [`shutdown`](Self::shutdown); [`SocketError::TooManySockets`] at the
-    /// [limit](ContextBuilder::max_sockets); [`SocketError::Io`] if the system refuses a thread, a ring or a descriptor.
+    /// [limit](ContextBuilder::max_sockets); [`SocketError::Forked`] in a child process that inherited the
+    /// context; [`SocketError::Io`] if the system refuses a thread, a ring or a descriptor.
     ///
     /// ```
     /// let context = zeroring::Context::new();

@@ -16,8 +16,10 @@ use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use zeroring_core::io::transport::StreamInfo;
 use zeroring_core::socket::SocketCore;
 pub use zeroring_core::socket::{PeerInfo, Readiness, Timeout};
+pub use zeroring_zmtp::greeting::Version;
 
 use crate::context::Owner;
 use crate::error::RecvError;
@@ -172,6 +174,21 @@ impl<K: Kind> Socket<K> {
     /// ```
     pub fn event_fd(&self) -> io::Result<OwnedFd> {
         self.core().level_fd()?.try_clone_to_owned()
+    }
+
+    /// Monitor events that were lost because their reader was behind, over all monitors this socket had. They wait in a
+    /// queue of 4096; the newest are dropped. Does not block. No libzmq
+    /// counterpart: there the engine waits for the reader.
+    ///
+    /// ```
+    /// # let context = zeroring::Context::new();
+    /// let pull = context.socket::<zeroring::Pull>()?;
+    /// let _events = pull.monitor();
+    /// assert_eq!(pull.dropped_monitor_events(), 0);
+    /// # Ok::<(), zeroring::SocketError>(())
+    /// ```
+    pub fn dropped_monitor_events(&self) -> u64 {
+        self.core().handle().monitor().dropped()
     }
 
     /// Starts telling what happens to this socket's connections, from now on; replaces an earlier monitor.

@@ -159,6 +159,11 @@ fn a_port_can_be_bound_once(env: &Env) {
     let (_pull, endpoint) = env.bound::<Pull>();
     let refused = env.socket::<Pull>().bind(&endpoint).expect_err("taken");
     assert_eq!(refused.errno(), errno::EADDRINUSE, "{refused}");
+    let text = refused.to_string();
+    assert!(
+        text.starts_with(&endpoint) && text.contains("choose another address or port"),
+        "{text}"
+    );
 }
 
 fn names_and_wildcards_become_addresses(env: &Env) {

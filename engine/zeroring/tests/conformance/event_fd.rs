@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use zeroring::context::OptionValue;
 use zeroring::{Pull, Push, RecvError, Rep, Req};
 
 use crate::support::{DEADLINE, Env, recv};
@@ -12,6 +13,7 @@ cases! {
         a_message_makes_it_readable, it_stays_readable_until_all_is_read, it_becomes_quiet,
         a_loop_sees_every_message, shutdown_makes_it_readable
     }
+    tcp { its_number_is_an_option, reading_events_makes_it_quiet }
 }
 
 /// Waits until the descriptor is readable.
@@ -101,4 +103,38 @@ fn shutdown_makes_it_readable(env: &Env) {
     env.context.shutdown();
     assert!(is_readable_within(&fd, DEADLINE));
     assert_eq!(pull.try_recv(), Err(RecvError::Terminated));
+}
+
+fn its_number_is_an_option(env: &Env) {
+    const ZMQ_FD: i32 = 14;
+    let (pull, push) = env.connected::<Pull, Push>();
+    let Ok(OptionValue::Int(number)) = pull.get_option(ZMQ_FD, 4) else { panic!("an int") };
+    let what = std::fs::read_link(format!("/proc/self/fd/{number}")).expect("an open descriptor");
+    assert_eq!(what.to_str(), Some("anon_inode:[eventfd]"));
+    let again = pull.get_option(ZMQ_FD, 4).expect("as before");
+    assert_eq!(again, OptionValue::Int(number), "the same every time");
+    assert!(pull.get_option(ZMQ_FD, 3).is_err(), "no room for it");
+    assert!(pull.get_option(ZMQ_FD, 100).is_ok(), "more room than needed");
+    assert!(pull.set_option(ZMQ_FD, Some(&number.to_ne_bytes())).is_err());
+    push.send("hello").expect("room");
+    // It is the descriptor of `event_fd`, under another number there.
+    let fd = pull.event_fd().expect("a descriptor");
+    assert_eq!(next(&pull, &fd), "hello");
+}
+
+fn reading_events_makes_it_quiet(env: &Env) {
+    const ZMQ_EVENTS: i32 = 15;
+    let (pull, push) = env.connected::<Pull, Push>();
+    let fd = pull.event_fd().expect("a descriptor");
+    push.send("hello").expect("room");
+    assert_eq!(next(&pull, &fd), "hello");
+    let mut looks = 0;
+    while is_readable_within(&fd, crate::support::QUIET) {
+        let Ok(OptionValue::Int(events)) = pull.get_option(ZMQ_EVENTS, 4) else { panic!("an int") };
+        assert_eq!(events, 0, "everything was read");
+        looks += 1;
+        assert!(looks < 10, "reading EVENTS leaves it readable");
+    }
+    push.send("again").expect("room");
+    assert_eq!(next(&pull, &fd), "again");
 }

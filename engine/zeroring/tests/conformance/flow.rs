@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use zeroring::{Dealer, Pair, Pub, Pull, Push, RecvError, SendError, Socket, Sub};
+use zeroring::{Context, Dealer, Pair, Pub, Pull, Push, RecvError, SendError, Socket, Sub};
 
 use crate::support::{DEADLINE, Env, QUIET, assert_empty, drain, recv, recv_all, text, until};
 
@@ -11,7 +11,7 @@ cases! {
         a_lowered_mark_stops_nothing, a_receive_timeout_is_kept, timeouts_can_be_zero_or_for_ever, immediate_queues_for_nobody,
         the_newest_part_survives_conflation, a_blocked_send_goes_on_when_there_is_room
     }
-    net { a_stuck_peer_stops_the_sender, a_full_peer_is_skipped_over_the_wire }
+    net { a_stuck_peer_stops_the_sender, a_full_peer_is_skipped_over_the_wire, received_parts_can_be_copies }
     inproc {
         marks_add_up_over_inproc, no_mark_means_no_limit, without_a_binder_only_our_mark_counts,
         room_comes_back_in_steps, a_full_peer_is_skipped, marks_can_change_later,
@@ -291,5 +291,24 @@ fn a_lowered_mark_stops_nothing(env: &Env) {
             pull.set_recv_hwm(10);
         }
         exchange(100);
+    }
+}
+
+fn received_parts_can_be_copies(env: &Env) {
+    const BODY_BYTES: usize = 1000;
+    for zero_copy in [true, false] {
+        let context = Context::builder().driver(env.driver).zero_copy_recv(zero_copy).build();
+        let pull: Socket<Pull> = context.socket().expect("a socket");
+        let endpoint = pull.bind(&env.endpoint()).expect("free");
+        let push = env.socket::<Push>();
+        push.connect(&endpoint).expect("valid");
+        for number in 0..2 {
+            push.send(vec![number; BODY_BYTES]).expect("a queue");
+        }
+        let (first, second) = (recv(&pull), recv(&pull));
+        assert_eq!((first.len(), second.len()), (BODY_BYTES, BODY_BYTES));
+        // Slices of one buffer lie a frame apart: a body and a header of 9 bytes. An allocator keeps even distances.
+        let distance = (second.as_ptr() as usize).wrapping_sub(first.as_ptr() as usize);
+        assert_eq!(distance == BODY_BYTES + 9, zero_copy, "{distance} bytes apart");
     }
 }

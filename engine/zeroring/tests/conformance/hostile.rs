@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use zeroring::{Dealer, EventKind, Pub, Pull, Push, Rep, Socket, Sub, XPub};
+use zeroring::{Dealer, EventKind, Pub, Pull, Push, RecvError, Rep, SendError, Socket, Sub, XPub};
 
-use crate::support::{DEADLINE, Env, await_event, recv, recv_all};
+use crate::support::{DEADLINE, Env, QUIET, await_event, recv, recv_all};
+use crate::waiting::{WAIT, assert_sleeps};
 
 cases! {
     net {
@@ -18,7 +19,7 @@ cases! {
         a_flood_of_parts_is_stopped, a_message_beyond_the_limit_is_stopped,
         an_endless_subscriber_is_stopped, an_uninvited_address_is_refused, half_a_frame_is_no_message,
         messages_of_a_peer_that_left_are_read_before_its_end, a_ping_is_nothing_to_read,
-        an_old_peer_without_identity_is_shown_out
+        an_old_peer_without_identity_is_shown_out, a_dead_peer_lets_a_blocked_sender_sleep
     }
     ipc { an_uninvited_user_is_refused }
 }
@@ -288,4 +289,27 @@ fn an_uninvited_user_is_refused(env: &Env) {
     pull.bind(&endpoint).expect("free");
     push.send("invited").expect("a queue");
     assert_eq!(recv(&pull), "invited");
+}
+
+/// Its descriptor is ready for ever, but neither readable without credit nor writable any more.
+fn a_dead_peer_lets_a_blocked_sender_sleep(env: &Env) {
+    const MESSAGES: usize = 100;
+    let (dealer, endpoint) = env.bound_with::<Dealer>(|dealer| {
+        dealer.set_recv_hwm(1);
+        dealer.set_send_hwm(1);
+    });
+    let mut events = dealer.monitor();
+    let mut peer = by_hand(&endpoint, "DEALER");
+    await_event(&mut events, EventKind::HandshakeSucceeded);
+    // Waiting for a message, the thread takes the descriptor over and reads it from then on.
+    assert_eq!(dealer.recv_timeout(QUIET).err(), Some(RecvError::WouldBlock));
+    peer.write_all(&b"\x00\x01x".repeat(MESSAGES)).expect("room");
+    let body = vec![7; 64 * 1024];
+    while dealer.send_timeout(&body, QUIET).is_ok() {}
+    drop(peer); // with much unread: a reset
+    assert_sleeps(|| while dealer.send_timeout(&body, WAIT) != Err(SendError::WouldBlock) {});
+    // A reset throws away what the kernel had; what was read before it comes, and then the end.
+    assert_eq!(recv(&dealer), "x");
+    while dealer.recv_timeout(QUIET).is_ok() {}
+    await_event(&mut events, EventKind::Disconnected);
 }

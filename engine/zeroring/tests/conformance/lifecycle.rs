@@ -374,6 +374,11 @@ fn the_number_of_sockets_is_bounded(_env: &Env) {
     assert_eq!(refused.errno(), zeroring::error::errno::EMFILE);
     sockets.pop();
     sockets.push(context.socket().expect("one was closed"));
+    // Read with the first socket: later changes come too late.
+    const ZMQ_MAX_SOCKETS: i32 = 2;
+    context.set_option(ZMQ_MAX_SOCKETS, &10_i32.to_ne_bytes()).expect("valid");
+    let refused = context.socket::<Pull>().expect_err("three is the limit still");
+    assert!(matches!(refused, SocketError::TooManySockets { limit: 3 }), "{refused}");
 }
 
 fn term_without_sockets_is_immediate(_env: &Env) {

@@ -10,7 +10,7 @@ use zeroring::{Dealer, Events, Poller, Pub, Pull, Push, Ready, Router};
 
 use crate::support::{DEADLINE, Env, QUIET, recv, recv_all, until};
 
-const BOTH: Events = Events { readable: true, writable: true, error: false };
+const BOTH: Events = Events::BOTH;
 
 cases! {
     all {
@@ -18,7 +18,7 @@ cases! {
         room_is_an_event, keys_come_in_the_order_of_registration, a_message_from_another_thread_wakes,
         registrations_can_change
     }
-    tcp { descriptors_and_sockets_mix, errors_of_descriptors_come_unasked }
+    tcp { descriptors_and_sockets_mix, errors_of_descriptors_come_unasked, urgent_data_of_descriptors_is_told }
     inproc { a_wait_for_nothing_is_refused, each_source_registers_once }
 }
 
@@ -176,4 +176,17 @@ fn each_source_registers_once(env: &Env) {
     assert_eq!(one.add(&pull, 2, BOTH), Err(PollError::AlreadyRegistered));
     two.add(&pull, 1, Events::READABLE).expect("one socket may be in several pollers");
     assert_eq!((one.len(), two.len()), (1, 1));
+}
+
+fn urgent_data_of_descriptors_is_told(_env: &Env) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let there = std::net::TcpStream::connect(listener.local_addr().expect("its address"));
+    let there = there.expect("listening");
+    let (here, _) = listener.accept().expect("it connected");
+    let urgent = Events { urgent: true, ..Events::NONE };
+    let mut poller = Poller::new();
+    poller.add_fd(here.as_fd(), (), urgent).expect("new");
+    assert_eq!(poller.wait(Some(Duration::ZERO)), Ok(vec![]));
+    rustix::net::send(&there, b"!", rustix::net::SendFlags::OOB).expect("room");
+    assert_eq!(poller.wait(Some(DEADLINE)), Ok(vec![Ready { key: (), events: urgent }]));
 }

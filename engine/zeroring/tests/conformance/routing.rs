@@ -99,6 +99,9 @@ fn an_id_without_a_message_is_dropped(env: &Env) {
 fn a_peer_can_be_named_by_us(env: &Env) {
     let endpoint = env.free_endpoint();
     let router = env.socket::<Router>();
+    router.set_connect_routing_id([1; 256]).expect_err("too long");
+    router.set_connect_routing_id("").expect_err("too short");
+    router.set_connect_routing_id([1; 255]).expect("as long as can be");
     router.set_connect_routing_id("depot").expect("valid");
     router.connect(&endpoint).expect("valid");
     router.send_multipart(["depot", "early"]).expect("queued before it is there");

@@ -82,7 +82,7 @@ impl EventLoop {
             self.timers.set(deadline_ns, Timer::ConnectTimeout(id, attempt));
         }
         let (address, options) = (connector.spec.address.clone(), connector.spec.options.clone());
-        if !transport.must_resolve(&address) {
+        if !transport.must_resolve(&address, &options) {
             let result = transport.connect(&address, &options);
             return self.attempt_started(id, result);
         }
@@ -116,8 +116,8 @@ impl EventLoop {
     fn attempt_started(&mut self, id: EndpointId, result: io::Result<Box<dyn Connecting>>) {
         let Some(connector) = self.connectors.get_mut(&id) else { return };
         // Without a name to resolve there was a descriptor, which the transport closed again before it told us.
-        let closed =
-            (!connector.spec.transport.must_resolve(&connector.spec.address)).then_some(-1);
+        let spec = &connector.spec;
+        let closed = (!spec.transport.must_resolve(&spec.address, &spec.options)).then_some(-1);
         match result {
             Err(error) => self.attempt_failed(id, &error, closed),
             Ok(mut connecting) if connecting.is_immediate() => {

@@ -296,6 +296,9 @@ impl Link {
     /// Application thread: writes what is queued, unless somebody else is writing. With `then_wait` nobody else looks
     /// after the pipe: once it is drained, its sender is asked to tell of the next message.
     pub fn drive_tx(self: &Arc<Self>, then_wait: bool) -> Flushed {
+        if self.socket.is_forked() {
+            return Flushed::Busy; // the connection is the parent's
+        }
         let Some(mut tx) = self.try_tx() else { return Flushed::Busy };
         let flushed = tx.flush(self);
         match &flushed {

@@ -60,6 +60,11 @@ impl Publisher {
         self.pipe = None;
     }
 
+    /// True if a message can be published, or thrown away because the link is closed.
+    pub fn has_credit(&mut self) -> bool {
+        self.pipe.as_mut().is_none_or(|pipe| pipe.credit() > 0)
+    }
+
     /// The stream is over: so is the message it was in the middle of.
     pub fn forget_unfinished(&mut self) {
         self.scanner = Scanner::new(self.frame_limits);

@@ -145,6 +145,11 @@ impl LinkRx {
         self.stalled
     }
 
+    /// True if the application read enough to take a message.
+    pub fn has_credit(&mut self) -> bool {
+        self.publisher.has_credit()
+    }
+
     /// Lets go of stream and pipe: the socket reads what is there and then finds the end.
     pub fn close(&mut self) {
         self.detach();

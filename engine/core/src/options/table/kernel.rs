@@ -62,6 +62,47 @@ pub(super) const ROWS: &[OptionRow] = &[
             write: |o, v| o.bind_to_device = v.to_vec(),
         },
     ),
+    OptionRow::of(
+        (no::SOCKS_PROXY, "SOCKS_PROXY", "host:port"),
+        Kind::Bytes {
+            text: true,
+            max_len: usize::MAX,
+            empty: EmptyRule::NullClears,
+            read: |o| &o.socks_proxy,
+            write: |o, v| o.socks_proxy = v.to_vec(),
+        },
+    )
+    .at(Effect::NextConnect),
+    OptionRow::of(
+        (no::SOCKS_USERNAME, "SOCKS_USERNAME", "text"),
+        Kind::Bytes {
+            text: true,
+            max_len: 255,
+            empty: EmptyRule::Clears,
+            read: |o| &o.socks_username,
+            write: |o, v| o.socks_username = v.to_vec(),
+        },
+    )
+    .at(Effect::NextConnect),
+    OptionRow::of(
+        (no::SOCKS_PASSWORD, "SOCKS_PASSWORD", "text"),
+        Kind::Bytes {
+            text: true,
+            max_len: 255,
+            empty: EmptyRule::Clears,
+            read: |o| &o.socks_password.0,
+            write: |o, v| o.socks_password.0 = v.to_vec(),
+        },
+    )
+    .at(Effect::NextConnect),
+    // A matter of Windows; accepted and ignored elsewhere, as in libzmq.
+    OptionRow::bool(
+        (no::LOOPBACK_FASTPATH, "LOOPBACK_FASTPATH"),
+        BoolRule::Relaxed,
+        false,
+        |o| o.loopback_fastpath,
+        |o, v| o.loopback_fastpath = v,
+    ),
     OptionRow::int(
         (no::TCP_KEEPALIVE, "TCP_KEEPALIVE", "0 or 1, -1 = the system's"),
         (UNSET, 1),

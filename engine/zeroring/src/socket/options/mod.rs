@@ -7,6 +7,7 @@
 //! | [`kernel`] | tcp and ipc sockets of the operating system |
 //! | [`patterns`] | what only some socket types have |
 //! | [`bounds`] | Zeroring's own: wait policy, limits against greedy peers |
+//! | [`socks`] | connecting through a proxy |
 //! | [`raw`] | any option by libzmq's number |
 //!
 //! "Live" options reach existing connections. All others reach the next bind or connect; accepted and repeated
@@ -19,6 +20,7 @@ pub mod kernel;
 pub mod patterns;
 pub mod queues;
 pub mod raw;
+pub mod socks;
 
 use std::time::Duration;
 

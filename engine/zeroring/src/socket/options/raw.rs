@@ -1,6 +1,6 @@
 //! Options by number, for programs that carry libzmq's numbers through, such as language bindings.
 
-pub use zeroring_core::options::{OptionValue, SocketOptions, number};
+pub use zeroring_core::options::{OptionValue, Secret, SocketOptions, number};
 
 use crate::Socket;
 use crate::error::OptionFault;
