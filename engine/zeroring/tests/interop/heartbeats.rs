@@ -1,16 +1,17 @@
 //! Heartbeats: a side that falls silent is found by the other, one that is only quiet, busy or slow is left in peace.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use zeroring::DriverChoice::Auto;
+use zeroring::DriverChoice::{Auto, Epoll, Uring};
 use zeroring::SocketType::{self, Pair, Pub, Pull, Push, Rep, Req, Sub, XPub, XSub};
 use zeroring::{AnySocket, Context, Dealer, EventKind, Router, Socket};
 
 use crate::content::Content;
 use crate::peer::{Libzmq, Peer};
-use crate::roles::Does::{Echo, Sink};
+use crate::roles::Does::{Echo, Sink, Source};
 use crate::roles::Ours;
 use crate::support::{DEADLINE, Env, Via, at_once, await_event, run};
 
@@ -205,6 +206,75 @@ fn a_busy_application_is_not_dead(env: &Env) {
         ours.play(&socket, &content);
         assert_kept_to_the_end(peer); // it waits in vain for our end
     });
+}
+
+/// A line that lets about 4 MiB pass in a second, in front of `endpoint`.
+fn slow_line(endpoint: &str) -> String {
+    let to = endpoint.trim_start_matches("tcp://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        let (near, _) = listener.accept().expect("a connection");
+        let far = TcpStream::connect(to).expect("listening");
+        let ends = (near.try_clone().expect("a socket"), far.try_clone().expect("a socket"));
+        std::thread::spawn(move || pass(near, far));
+        pass(ends.1, ends.0);
+    });
+    format!("tcp://{address}")
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream) {
+    let mut chunk = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = from.read(&mut chunk) {
+        if to.write_all(&chunk[..read]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(4) * (read / (16 << 10)) as u32); // the pace of the line
+    }
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+/// One message takes several times as long as either side waits for an answer, which cannot come in the middle of it:
+/// the bytes of the message are a sign of life, too. libzmq counts only whole messages as signs, so that its side does
+/// not time out here where it receives. (Nobody closes before the end: a PING that meets a closed socket makes the
+/// kernel take back what is still on its way.)
+#[test]
+fn a_large_message_on_a_slow_line_is_a_sign_of_life() {
+    const SLOW: Content = Content { messages: 1, sizes: &[6 << 20], parts: &[1], topic: None };
+    let cases = [
+        (
+            Ours::new(Sink, Pull),
+            "source --type PUSH --stay --heartbeat-ivl 30 --heartbeat-timeout 800",
+        ),
+        (
+            Ours::new(Source, Push),
+            "sink --type PULL --stay --heartbeat-ivl 30 --heartbeat-timeout 0",
+        ),
+    ];
+    at_once(
+        cases.into_iter().flat_map(|case| [(case, Epoll), (case, Uring)]),
+        |((ours, theirs), driver)| {
+            run(Via::Tcp, driver, |env| {
+                let socket = ours.socket(&env.context);
+                beat(&socket, 800, 800);
+                let mut events = socket.monitor();
+                let endpoint = slow_line(&socket.bind(&env.endpoint("slow")).expect("free"));
+                let mut peer = Peer::start_with(
+                    Libzmq::Bundled,
+                    theirs,
+                    "connect",
+                    &endpoint,
+                    &SLOW.options(),
+                );
+                ours.play(&socket, &SLOW);
+                peer.await_done();
+                let kinds: Vec<_> =
+                    std::iter::from_fn(|| events.try_next()).map(|e| e.kind()).collect();
+                let accepted = kinds.iter().filter(|kind| **kind == EventKind::Accepted).count();
+                assert_eq!(accepted, 1, "{kinds:?}");
+            });
+        },
+    );
 }
 
 /// The system's libzmq, too, finds us frozen and is found frozen.

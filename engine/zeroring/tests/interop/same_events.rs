@@ -2,7 +2,7 @@
 //! played twice, with libzmq on the watched side and with us.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::peer::{Libzmq, Peer};
 use crate::support::{DEADLINE, Env, Via, at_once, run};
 
 everywhere! {
-    a_refused_connect, the_end_of_a_listener, incompatible_types, a_killed_peer,
+    a_refused_connect, a_failed_bind, the_end_of_a_listener, the_end_of_a_socket, incompatible_types, a_killed_peer,
     a_refused_peer, a_stranger_who_goes, a_stranger_who_is_silent, another_mechanism, a_peer_with_another_mechanism,
     an_authentication_that_fails, a_stranger_with_another_mechanism, a_stranger_of_a_wrong_type,
     a_stranger_who_talks_nonsense
@@ -189,12 +189,36 @@ fn a_refused_connect(env: &Env) {
     assert_same(&ours, &theirs);
 }
 
+fn a_failed_bind(env: &Env) {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = match env.via {
+        Via::Tcp => format!("tcp://{}", taken.local_addr().expect("bound")),
+        Via::Ipc => env.endpoint("no/such/folder"),
+    };
+    let peer = watcher("--type REP --ending stop", "BIND_FAILED", "bind", &endpoint);
+    let (socket, mut events) = watched(env, Rep);
+    socket.bind(&endpoint).expect_err("taken, or nowhere");
+    socket.stop_monitor();
+    let ours = ours_until(&mut events, EventKind::MonitorStopped, 1, &endpoint, true);
+    assert_same(&ours, &told_by(peer, &endpoint));
+}
+
 fn the_end_of_a_listener(env: &Env) {
     let peer = watcher("--type REP --ending unbind", "LISTENING", "bind", &env.endpoint("theirs"));
     let (socket, mut events) = watched(env, Rep);
     let endpoint = socket.bind(&env.endpoint("ours")).expect("free");
     socket.unbind(&endpoint).expect("bound");
     let ours = ours_until(&mut events, EventKind::Closed, 1, &endpoint, true);
+    let endpoint = peer.endpoint.clone();
+    assert_same(&ours, &told_by(peer, &endpoint));
+}
+
+fn the_end_of_a_socket(env: &Env) {
+    let peer = watcher("--type REP --ending close", "LISTENING", "bind", &env.endpoint("theirs"));
+    let (socket, mut events) = watched(env, Rep);
+    let endpoint = socket.bind(&env.endpoint("ours")).expect("free");
+    drop(socket);
+    let ours = ours_until(&mut events, EventKind::MonitorStopped, 1, &endpoint, true);
     let endpoint = peer.endpoint.clone();
     assert_same(&ours, &told_by(peer, &endpoint));
 }
