@@ -602,6 +602,25 @@ mod tests {
     }
 
     #[test]
+    fn the_commands_of_the_claims_are_understood() {
+        let claims = include_str!("../../CLAIMS.md");
+        let commands = claims.lines().filter_map(|line| line.strip_prefix("    scripts/bench "));
+        let mut count = 0;
+        for command in commands {
+            let words = command.split_whitespace().filter(|word| *word != "--with-rivals");
+            let cli = Cli::try_parse_from(std::iter::once("bench-harness").chain(words));
+            let cli = cli.unwrap_or_else(|error| panic!("{command}: {error}"));
+            match cli.command {
+                Some(Command::Sweep(run)) => drop(run.plan().unwrap()),
+                None => drop(cli.run.plan().unwrap()),
+                Some(other) => panic!("{command} is {other:?}"),
+            }
+            count += 1;
+        }
+        assert!(count > 5, "{count}");
+    }
+
+    #[test]
     fn explicit_numbers_beat_quick() {
         let plan = plan("--quick --duration-ms 70 --repeats 2");
         assert_eq!((plan.latency_duration_ns, plan.repeats), (70 * MILLISECOND_NS, 2));
