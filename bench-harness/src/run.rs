@@ -17,7 +17,7 @@ use crate::peer::{self, BuiltIn, PeerName, Transport};
 use crate::process::{self, OURSELVES, Outcome, measure};
 use crate::report::{self, terminal};
 use crate::results::Cell;
-use crate::role::{Question, Setting, Task};
+use crate::role::{Question, Setting, Side, Task};
 use crate::workload::Workload;
 
 /// `sockaddr_un` has room for this and a zero.
@@ -34,33 +34,33 @@ pub fn run(plan: &Plan) -> Result<bool> {
     let mut runner = Runner::new(plan)?;
     let probes = floor::probes(&plan.floor_sizes_bytes);
     document.cells = plan_cells(plan, &document.libraries);
-    let mut floor_rounds = plan.floor_rounds as usize;
+    let floor_rounds = plan.floor_rounds as usize;
     let steps = probes.len() * floor_rounds + document.cells.len() * plan.repeats as usize;
     let progress = progress_bar(steps as u64);
 
     runner.floor(&probes, &mut document.floor, &progress);
-    floor_rounds -= 1;
-    // The floor comes again between groups of cells, evenly spread, and at the end.
+    let mut rounds_done = 1;
     let together = |one: &Cell, other: &Cell| {
         one.workload == other.workload && one.transport == other.transport
     };
     let groups = document.cells.chunk_by(together).count();
-    let mut done = 0;
     let Document { cells, floor, .. } = &mut document;
-    for group in cells.chunk_by_mut(together) {
+    for (index, group) in cells.chunk_by_mut(together).enumerate() {
         runner.group(group, &progress);
-        done += 1;
-        while floor_rounds > 0
-            && done * plan.floor_rounds as usize
-                >= groups * (plan.floor_rounds as usize + 1 - floor_rounds)
-        {
+        while rounds_done < floor_rounds_due(index + 1, groups, floor_rounds) {
             runner.floor(&probes, floor, &progress);
-            floor_rounds -= 1;
+            rounds_done += 1;
         }
     }
-    (0..floor_rounds).for_each(|_| runner.floor(&probes, floor, &progress));
+    (rounds_done..floor_rounds).for_each(|_| runner.floor(&probes, floor, &progress));
     progress.finish_and_clear();
     finish(plan, document, &watch)
+}
+
+/// How many rounds of the floor belong before the next group: one before the first, one after the
+/// last, the others evenly in between.
+fn floor_rounds_due(groups_done: usize, groups: usize, rounds: usize) -> usize {
+    1 + groups_done * (rounds - 1) / groups.max(1)
 }
 
 /// Looks around and says so.
@@ -90,6 +90,10 @@ pub fn begin(plan: &Plan, watch: &Watch) -> Result<Document> {
 pub fn finish(plan: &Plan, mut document: Document, watch: &Watch) -> Result<bool> {
     document.conduct = watch.stop();
     document.warnings.extend(document.conduct.warnings());
+    document.manifest.jitter = document.floor.jitter(|side| match side {
+        Side::Connector => plan.cpu_tx,
+        Side::Binder => plan.cpu_rx,
+    });
     let floor_errors = document.floor.0.iter().flat_map(floor::Line::errors);
     let mut failures: Vec<_> =
         floor_errors.filter(|error| *error != SHARED_CORE).map(str::to_owned).collect();
@@ -329,6 +333,13 @@ mod tests {
         let cells = plan_cells(&plan, &libraries);
         assert_eq!(cells.len(), 2 * plan.workloads.len(), "no inproc");
         assert!(cells.iter().all(|cell| cell.peer == PeerName::RAW));
+    }
+
+    #[test]
+    fn rounds_of_the_floor_are_spread_over_the_run() {
+        let due = |done| floor_rounds_due(done, 6, 3);
+        assert_eq!([0, 2, 3, 5, 6].map(due), [1, 1, 2, 2, 3]);
+        assert_eq!((floor_rounds_due(6, 6, 1), floor_rounds_due(1, 1, 5)), (1, 5));
     }
 
     #[test]

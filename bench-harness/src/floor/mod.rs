@@ -10,6 +10,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::Latencies;
+use crate::machine::Jitter;
 use crate::peer::Transport;
 use crate::process::Outcome;
 use crate::results::{LatencySummary, RateSummary, Spread};
@@ -272,6 +273,16 @@ impl Floor {
         }
     }
 
+    /// How undisturbed the cores of both sides were, over all rounds.
+    pub fn jitter(&self, core: impl Fn(Side) -> usize) -> Vec<Jitter> {
+        let of = |line: &Line| {
+            let Probe::Jitter { side } = line.probe else { return None };
+            let longest_ns = line.latency().map_or(0, |summary| summary.merged.quantile_ns(1.0));
+            Some(Jitter { core: core(side), longest_ns, stolen_share: line.stolen_share()? })
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+
     fn line(&self, wanted: Probe) -> Option<&Line> {
         self.0.iter().find(|line| line.probe == wanted)
     }
@@ -353,6 +364,23 @@ mod tests {
         let rates = floor.0[0].rates().unwrap().messages_per_second;
         assert_eq!((rates.median, rates.min, rates.max), (20.0, 10.0, 30.0));
         assert_eq!((floor.0.len(), floor.0[0].errors().count()), (1, 1));
+    }
+
+    #[test]
+    fn jitter_is_the_longest_gap_and_the_share_of_all() {
+        let mut gaps = Latencies::new();
+        [2_000, 8_000].into_iter().for_each(|gap| gaps.record(gap));
+        let latency = Some(gaps.to_samples());
+        let connector =
+            RoleReport { latency, bytes: 10_000, elapsed_ns: 100_000, ..RoleReport::default() };
+        let outcome = Outcome { connector, binder: RoleReport::default() };
+        let probe = Probe::Jitter { side: Side::Binder };
+        let mut floor = Floor::default();
+        floor.add(vec![(probe, Ok(outcome.clone()))]);
+        floor.add(vec![(probe, Ok(outcome))]);
+        let jitter = floor.jitter(|side| if side == Side::Binder { 7 } else { 0 });
+        assert_eq!((jitter.len(), jitter[0].core, jitter[0].stolen_share), (1, 7, 0.1));
+        assert!(jitter[0].longest_ns.abs_diff(8_000) < 10, "{jitter:?}");
     }
 
     #[test]

@@ -46,6 +46,20 @@ pub struct Manifest {
     pub libraries: Vec<String>,
     /// Why system calls are not counted; absent if they are.
     pub system_calls_uncounted: Option<String>,
+    /// How undisturbed the measured cores are, once the floor is known.
+    #[serde(default)]
+    pub jitter: Vec<Jitter>,
+}
+
+/// How often a thread that spins on a core was kept from it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Jitter {
+    /// Which core.
+    pub core: usize,
+    /// The longest gap.
+    pub longest_ns: u64,
+    /// The share of the time that all gaps over 1 µs make.
+    pub stolen_share: f64,
 }
 
 /// What happened while a run went on.
@@ -116,6 +130,7 @@ impl Manifest {
             options: serde_json::to_value(plan).unwrap_or_default(),
             libraries,
             system_calls_uncounted: usage::count_system_calls().err(),
+            jitter: Vec::new(),
         }
     }
 
