@@ -361,7 +361,7 @@ fn cost_section(document: &Document, transport: Transport) -> String {
     }
     let mut text = format!(
         "\n== what a message costs, {}, both processes together ==\n\
-         median of repeats; a round trip counts as one message\n",
+         median of repeats; a round trip counts as one message; in kernel: a sample per timer tick\n",
         transport.name()
     );
     let mut table = table(&[
