@@ -50,7 +50,8 @@ pub fn wait_until(deadline_ns: u64, pace: Pace) -> u64 {
     }
 }
 
-/// A fixed-rate schedule: message `i` is due at `start + i / rate`, whatever happened before.
+/// A fixed-rate schedule: message `i` is due at `start + i / rate`, whatever happened before. In
+/// bursts, messages that belong together are due when the first of them is.
 ///
 /// It is never reset after a late send. A stall therefore counts against every message it delayed,
 /// instead of disappearing because the sender politely waited (coordinated omission).
@@ -58,19 +59,28 @@ pub fn wait_until(deadline_ns: u64, pace: Pace) -> u64 {
 pub struct Schedule {
     start_ns: u64,
     rate_per_second: u64,
+    burst_messages: u64,
 }
 
 impl Schedule {
     /// A schedule whose message 0 is due at `start_ns`. A rate of 0 is refused by the options.
     pub fn new(start_ns: u64, rate_per_second: u64) -> Self {
         assert!(rate_per_second > 0, "a schedule needs a rate of at least one message per second");
-        Self { start_ns, rate_per_second }
+        Self { start_ns, rate_per_second, burst_messages: 1 }
+    }
+
+    /// The same rate in bursts of so many messages; 0 is taken as 1.
+    #[must_use]
+    pub fn in_bursts_of(self, messages: u64) -> Self {
+        Self { burst_messages: messages.max(1), ..self }
     }
 
     /// When message `index` should be sent. Computed from the index, so errors do not add up.
     #[inline]
     pub fn intended_ns(&self, index: u64) -> u64 {
-        let offset = u128::from(index) * u128::from(SECOND_NS) / u128::from(self.rate_per_second);
+        let first_of_burst = index - index % self.burst_messages;
+        let offset =
+            u128::from(first_of_burst) * u128::from(SECOND_NS) / u128::from(self.rate_per_second);
         self.start_ns + offset as u64
     }
 
@@ -123,6 +133,14 @@ mod tests {
         assert_eq!(schedule.messages_in(SECOND_NS / 2), 50_000);
         assert_eq!(schedule.messages_in(9_999), 0);
         assert_eq!(schedule.intended_ns(schedule.messages_in(SECOND_NS)), SECOND_NS);
+    }
+
+    #[test]
+    fn the_messages_of_a_burst_are_due_together_and_the_rate_stays() {
+        let schedule = Schedule::new(100, 1000).in_bursts_of(10);
+        assert_eq!(schedule.intended_ns(9), 100);
+        assert_eq!(schedule.intended_ns(10), 100 + 10 * MILLISECOND_NS);
+        assert_eq!(schedule.intended_ns(1000), 100 + SECOND_NS);
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! Values are nanoseconds with three significant digits, from 1 ns to one minute; anything longer
 //! is recorded as one minute.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
 const LONGEST_NS: u64 = 60 * crate::clock::SECOND_NS;
@@ -81,27 +84,56 @@ impl Latencies {
         &self.0
     }
 
-    /// The sparse form that travels between processes.
+    /// The compressed form that travels between processes and is saved.
     pub fn to_samples(&self) -> Samples {
-        let recorded = self.0.iter_recorded();
-        Samples(recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect())
+        let mut bytes = Vec::new();
+        let written = V2DeflateSerializer::new().serialize(&self.0, &mut bytes);
+        written.expect("a histogram of these bounds fits, and writing to memory cannot fail");
+        Samples(BASE64.encode(bytes))
     }
 }
 
-/// A histogram as (latency in nanoseconds, how many) pairs. Both ends use the same bucket limits,
-/// so nothing is lost on the way.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Samples(Vec<(u64, u64)>);
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A histogram in the text form of HdrHistogram's interval logs (V2, compressed). Both ends use the
+/// same bucket limits, so nothing is lost on the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Samples(String);
 
 impl Samples {
     /// The histogram these samples came from.
     pub fn to_latencies(&self) -> Latencies {
-        let mut latencies = Latencies::new();
-        for &(latency_ns, count) in &self.0 {
-            latencies.0.saturating_record_n(latency_ns, count);
-        }
-        latencies
+        read(&self.0).expect("checked when these samples were made or read")
     }
+}
+
+impl TryFrom<String> for Samples {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        read(&text).map(|_| Self(text))
+    }
+}
+
+impl From<Samples> for String {
+    fn from(samples: Samples) -> Self {
+        samples.0
+    }
+}
+
+fn read(text: &str) -> Result<Latencies, String> {
+    let wrong = |error: &dyn std::fmt::Display| format!("not a saved histogram: {error}");
+    let bytes = BASE64.decode(text).map_err(|error| wrong(&error))?;
+    let read: Histogram<u64> =
+        Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| wrong(&error))?;
+    let mut latencies = Latencies::new();
+    latencies.0.add(&read).map_err(|error| wrong(&error))?;
+    Ok(latencies)
 }
 
 #[cfg(test)]
@@ -124,6 +156,14 @@ mod tests {
             assert_eq!(copy.quantile_ns(quantile), original.quantile_ns(quantile));
         }
         assert_eq!(copy.to_samples(), original.to_samples());
+    }
+
+    #[test]
+    fn what_is_no_histogram_is_refused() {
+        for text in ["\"\"", "\"AAAA\"", "\"no base64\""] {
+            let error = serde_json::from_str::<Samples>(text).unwrap_err().to_string();
+            assert!(error.contains("not a saved histogram"), "{error}");
+        }
     }
 
     #[test]

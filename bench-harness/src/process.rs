@@ -2,18 +2,21 @@
 //! deadline, and leaves no process behind.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
 
-use crate::role::{LINE_MARK, Results, Role, Setting, Side, Task};
+use crate::peer::Probe;
+use crate::role::{LINE_MARK, Question, Results, Role, Setting, Side, Task};
 use crate::workload::RoleReport;
 
 /// What both sides of a finished measurement saw.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The sender or requester.
     pub connector: RoleReport,
@@ -21,24 +24,40 @@ pub struct Outcome {
     pub binder: RoleReport,
 }
 
-/// Runs a task in fresh processes: two, or one that holds both sides.
+/// This program, whatever happened to its file since it started.
+pub const OURSELVES: &str = "/proc/self/exe";
+
+/// Runs a task in fresh processes of `program`: two, or one that holds both sides.
 pub fn measure(
+    program: &Path,
     task: Task,
     setting: &Setting,
-    one_process: bool,
     deadline: Duration,
 ) -> Result<Outcome> {
     let command = |side| -> Result<Command> {
         let (setting, parent_pid) = (setting.clone(), std::process::id());
         let role = Role { side, task, setting, parent_pid };
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(program);
         command.arg("role").arg(serde_json::to_string(&role)?);
         Ok(command)
     };
-    if one_process {
+    if setting.one_process {
         return drive(command(None)?, None, deadline);
     }
     drive(command(Some(Side::Binder))?, Some(command(Some(Side::Connector))?), deadline)
+}
+
+/// Asks `program` what a library is and can do.
+pub fn ask(program: &Path, question: &Question) -> Result<Probe> {
+    let started = Command::new(program).arg("probe").arg(serde_json::to_string(question)?).output();
+    let output = started.with_context(|| format!("starting {}", program.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer = text.lines().find_map(|line| line.strip_prefix(LINE_MARK)?.split_once(' '));
+    match answer {
+        Some(("probe", probe)) => Ok(serde_json::from_str(probe)?),
+        Some(("error", error)) => bail!("{error}"),
+        _ => bail!("{} does not answer as a rival: {}", program.display(), output.status),
+    }
 }
 
 /// A child and the thread that reads it. Dropping it kills the child by its own id and reaps it.
@@ -148,7 +167,15 @@ impl Run {
                 self.connector = Some(process);
                 Ok(())
             }
-            "linked" | "done" => self.connector.as_mut().context("no connector yet")?.pass_on(line),
+            "linked" | "ready" | "done" => {
+                let other = match side {
+                    Side::Binder => self.connector.as_mut().context("no connector yet")?,
+                    Side::Connector => &mut self.binder,
+                };
+                // Who has ended needs no more words; what it left unsaid shows by itself.
+                let _ = other.pass_on(line);
+                Ok(())
+            }
             "result" => {
                 let results: Results =
                     serde_json::from_str(rest).with_context(|| format!("result of {side:?}"))?;
@@ -238,6 +265,16 @@ mod tests {
         assert!(error.contains("within 20 ms") && error.contains("--deadline-ms"), "{error}");
         let pid = error.split("process ").nth(1).and_then(|rest| rest.split(')').next()).unwrap();
         assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "{pid} still exists");
+    }
+
+    #[test]
+    fn what_is_no_rival_is_refused_by_its_path() {
+        let question = Question { peer: "other".parse().unwrap(), options: Default::default() };
+        for (program, expected) in [("/bin/true", "does not answer"), ("/nonexistent", "starting")]
+        {
+            let error = format!("{:#}", ask(Path::new(program), &question).unwrap_err());
+            assert!(error.contains(program) && error.contains(expected), "{error}");
+        }
     }
 
     #[test]

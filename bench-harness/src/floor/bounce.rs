@@ -14,6 +14,35 @@ use crate::histogram::Latencies;
 use crate::role::{Setting, Side};
 use crate::workload::RoleReport;
 
+/// A jump of the clock this long was not the thread's own doing.
+const GAP_NS: u64 = 1000;
+
+/// Looks at the clock again and again on one core: whenever time jumped, something else had the
+/// core. The jumps are what no library can be blamed for.
+pub fn jitter(setting: &Setting, side: Side) -> Result<RoleReport> {
+    affinity::pin(setting.core(side))?;
+    let mut gaps = Latencies::new();
+    let started_ns = now_ns();
+    let mut last_ns = started_ns;
+    let mut lost_ns = 0;
+    while last_ns - started_ns < setting.duration_ns {
+        let looked_ns = now_ns();
+        let gap_ns = looked_ns - last_ns;
+        if gap_ns >= GAP_NS {
+            gaps.record(gap_ns);
+            lost_ns += gap_ns;
+        }
+        last_ns = looked_ns;
+    }
+    Ok(RoleReport {
+        messages: gaps.count(),
+        bytes: lost_ns,
+        elapsed_ns: last_ns - started_ns,
+        latency: Some(gaps.to_samples()),
+        ..RoleReport::default()
+    })
+}
+
 /// Reading the clock takes as long as a few bounces, so each sample is the mean of this many.
 const BOUNCES_PER_SAMPLE: u64 = 1000;
 const STOP: u64 = u64::MAX;

@@ -27,11 +27,11 @@ pub fn open(
     match (transport, side) {
         (Transport::Tcp, Side::Binder) => {
             let listener = TcpListener::bind("127.0.0.1:0").context("bind 127.0.0.1")?;
-            control.announce(&listener.local_addr()?.to_string())?;
+            control.announce(&[&listener.local_addr()?.to_string()])?;
             without_delay(listener.accept().context("accept")?.0)
         }
         (Transport::Tcp, Side::Connector) => {
-            let address = control.await_endpoint()?;
+            let address = announced(control)?;
             without_delay(
                 TcpStream::connect(&address).with_context(|| format!("connect {address}"))?,
             )
@@ -39,14 +39,18 @@ pub fn open(
         (_, Side::Binder) => {
             let path = setting.endpoint.strip_prefix("ipc://").unwrap_or(&setting.endpoint);
             let listener = UnixListener::bind(path).with_context(|| format!("bind {path}"))?;
-            control.announce(path)?;
+            control.announce(&[path])?;
             Ok(listener.accept().context("accept")?.0.into())
         }
         (_, Side::Connector) => {
-            let path = control.await_endpoint()?;
+            let path = announced(control)?;
             Ok(UnixStream::connect(&path).with_context(|| format!("connect {path}"))?.into())
         }
     }
+}
+
+fn announced(control: &mut Control) -> Result<String> {
+    control.await_endpoints()?.pop().context("no endpoint was announced")
 }
 
 fn without_delay(stream: TcpStream) -> Result<OwnedFd> {

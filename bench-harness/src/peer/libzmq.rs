@@ -12,14 +12,23 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use libloading::Library;
 
-use super::{Peer, PeerOptions, PeerSocket, SocketKind};
+use super::{Capabilities, Facts, Peer, PeerOptions, PeerSocket, SocketKind};
 
 const DEFAULT_NAME: &str = "libzmq.so.5";
 const IO_THREADS: c_int = 1;
+const MAX_SOCKETS: c_int = 2;
+const THREAD_AFFINITY_CPU_ADD: c_int = 7;
+const SUBSCRIBE: c_int = 6;
+const SNDBUF: c_int = 11;
+const RCVBUF: c_int = 12;
+const RCVMORE: c_int = 13;
+const EVENTS: c_int = 15;
 const SNDHWM: c_int = 23;
 const RCVHWM: c_int = 24;
 const LAST_ENDPOINT: c_int = 32;
+const SNDMORE: c_int = 2;
 const EINTR: c_int = 4;
+const ETERM: c_int = 156_384_765;
 const ENDPOINT_BYTES_MAX: usize = 256;
 
 /// Declares the table of C functions and how it is filled, so that each is named once.
@@ -46,7 +55,9 @@ macro_rules! api {
 api! {
     zmq_ctx_new: fn() -> *mut c_void;
     zmq_ctx_set: fn(*mut c_void, c_int, c_int) -> c_int;
+    zmq_ctx_shutdown: fn(*mut c_void) -> c_int;
     zmq_ctx_term: fn(*mut c_void) -> c_int;
+    zmq_proxy: fn(*mut c_void, *mut c_void, *mut c_void) -> c_int;
     zmq_socket: fn(*mut c_void, c_int) -> *mut c_void;
     zmq_close: fn(*mut c_void) -> c_int;
     zmq_setsockopt: fn(*mut c_void, c_int, *const c_void, usize) -> c_int;
@@ -122,8 +133,19 @@ impl Drop for Context {
     }
 }
 
-/// libzmq, opened.
-pub struct Libzmq(Arc<Context>);
+/// libzmq, opened, and what its sockets are made with.
+pub struct Libzmq {
+    context: Arc<Context>,
+    options: PeerOptions,
+}
+
+impl Context {
+    fn set(&self, option: c_int, value: i32, why: &str) -> Result<()> {
+        // SAFETY: the context is live as long as `self`; wrong options only return an error.
+        let result = unsafe { (self.api.zmq_ctx_set)(self.raw, option, value) };
+        self.api.check(result, &format!("{why}: zmq_ctx_set"))
+    }
+}
 
 impl Peer for Libzmq {
     type Socket = Socket;
@@ -136,33 +158,82 @@ impl Peer for Libzmq {
             return Err(api.error("zmq_ctx_new"));
         }
         let context = Context { api, raw };
-        // SAFETY: the context was just made and not terminated; wrong options only return an error.
-        let result = unsafe { (context.api.zmq_ctx_set)(raw, IO_THREADS, options.io_threads) };
-        context.api.check(result, &format!("--io-threads {}: zmq_ctx_set", options.io_threads))?;
-        Ok(Self(Arc::new(context)))
+        context.set(IO_THREADS, options.io_threads, "--io-threads")?;
+        context.set(MAX_SOCKETS, options.max_sockets, "the number of sockets")?;
+        for &core in &options.cpu_io {
+            context.set(THREAD_AFFINITY_CPU_ADD, i32::try_from(core)?, "--cpu-io")?;
+        }
+        Ok(Self { context: Arc::new(context), options: options.clone() })
     }
 
-    fn version(&self) -> String {
+    fn capabilities() -> Capabilities {
+        Capabilities::all()
+    }
+
+    fn facts(&self) -> Facts {
+        let api = &self.context.api;
         let (mut major, mut minor, mut patch) = (0, 0, 0);
         // SAFETY: three valid pointers to int for the duration of the call: the locals above.
-        unsafe { (self.0.api.zmq_version)(&mut major, &mut minor, &mut patch) };
-        format!("libzmq {major}.{minor}.{patch}")
+        unsafe { (api.zmq_version)(&mut major, &mut minor, &mut patch) };
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let path = file_mapped_at(&maps, api.zmq_version as usize as u64);
+        let version = format!("libzmq {major}.{minor}.{patch}");
+        Facts { version, path, ..Facts::default() }
     }
 
     fn socket(&self, kind: SocketKind) -> Result<Socket> {
         let number = match kind {
+            SocketKind::Pub => 1,
+            SocketKind::Sub => 2,
             SocketKind::Req => 3,
             SocketKind::Rep => 4,
+            SocketKind::Dealer => 5,
+            SocketKind::Router => 6,
             SocketKind::Pull => 7,
             SocketKind::Push => 8,
         };
         // SAFETY: the context must be live, and is while the `Arc` is; null is checked below.
-        let raw = unsafe { (self.0.api.zmq_socket)(self.0.raw, number) };
+        let raw = unsafe { (self.context.api.zmq_socket)(self.context.raw, number) };
         if raw.is_null() {
-            return Err(self.0.api.error(&format!("zmq_socket for {kind:?}")));
+            return Err(self.context.api.error(&format!("zmq_socket for {kind:?}")));
         }
-        Ok(Socket { context: Arc::clone(&self.0), raw })
+        let mut socket = Socket { context: Arc::clone(&self.context), raw };
+        socket.set_int(SNDHWM, self.options.hwm_messages)?;
+        socket.set_int(RCVHWM, self.options.hwm_messages)?;
+        for (option, bytes) in
+            [(SNDBUF, self.options.sndbuf_bytes), (RCVBUF, self.options.rcvbuf_bytes)]
+        {
+            if let Some(bytes) = bytes {
+                socket.set_int(option, c_int::try_from(bytes)?)?;
+            }
+        }
+        Ok(socket)
     }
+
+    fn proxy(&self, front: Socket, back: Socket) -> Result<()> {
+        let api = &self.context.api;
+        // SAFETY: two live sockets of this thread, which own them until the call returns, and null
+        // for no capture socket.
+        unsafe { (api.zmq_proxy)(front.raw, back.raw, std::ptr::null_mut()) };
+        // It returns only with an error; the one asked for is the end of the context.
+        if api.errno() == ETERM { Ok(()) } else { Err(api.error("zmq_proxy")) }
+    }
+
+    fn shutdown(&self) {
+        // SAFETY: the context is live while the `Arc` is; any thread may shut it down, repeatedly.
+        unsafe { (self.context.api.zmq_ctx_shutdown)(self.context.raw) };
+    }
+}
+
+/// The file whose mapping holds an address, by the kernel's list of mappings.
+fn file_mapped_at(maps: &str, address: u64) -> Option<String> {
+    maps.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (first, end) = words.next()?.split_once('-')?;
+        let parse = |digits| u64::from_str_radix(digits, 16).ok();
+        let inside = (parse(first)?..parse(end)?).contains(&address);
+        inside.then(|| words.nth(4).map(str::to_owned))?
+    })
 }
 
 /// A libzmq socket. Invariant: `raw` is a live socket of `context`, closed only by `drop`, and
@@ -202,11 +273,6 @@ fn c_text(endpoint: &str) -> Result<CString> {
 }
 
 impl PeerSocket for Socket {
-    fn set_hwm(&mut self, messages: i32) -> Result<()> {
-        self.set_int(SNDHWM, messages)?;
-        self.set_int(RCVHWM, messages)
-    }
-
     fn bind(&mut self, endpoint: &str) -> Result<String> {
         let text = c_text(endpoint)?;
         // SAFETY: a live socket and a zero-terminated text that outlives the call: `text`.
@@ -232,19 +298,16 @@ impl PeerSocket for Socket {
         self.api().check(result, &format!("zmq_connect {endpoint}"))
     }
 
+    fn subscribe_to_all(&mut self) -> Result<()> {
+        // SAFETY: a live socket; a null topic of length 0 is the empty topic, and nothing is read.
+        let result =
+            unsafe { (self.api().zmq_setsockopt)(self.raw, SUBSCRIBE, std::ptr::null(), 0) };
+        self.api().check(result, "ZMQ_SUBSCRIBE")
+    }
+
     #[inline]
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        loop {
-            let (pointer, size) = (message.as_ptr().cast(), message.len());
-            // SAFETY: a live socket and `size` readable bytes: the slice, borrowed throughout;
-            // libzmq copies them before it returns.
-            if unsafe { (self.api().zmq_send)(self.raw, pointer, size, 0) } != -1 {
-                return Ok(());
-            }
-            if self.api().errno() != EINTR {
-                return Err(self.api().error("zmq_send"));
-            }
-        }
+        self.send_with(message, 0)
     }
 
     #[inline]
@@ -261,5 +324,66 @@ impl PeerSocket for Socket {
                 Err(_) => return Err(self.api().error("zmq_recv")),
             }
         }
+    }
+
+    #[inline]
+    fn send_part(&mut self, part: &[u8], more: bool) -> Result<()> {
+        self.send_with(part, if more { SNDMORE } else { 0 })
+    }
+
+    /// A publisher looks for returned credit at most once per millisecond, and drops messages in
+    /// between as if nothing had been read. Asking for its events makes it look.
+    fn take_credit(&mut self) -> Result<()> {
+        self.get_int(EVENTS).map(|_| ())
+    }
+
+    #[inline]
+    fn recv_part(&mut self, buffer: &mut [u8]) -> Result<(usize, bool)> {
+        let received = self.recv(buffer)?;
+        let more = self.get_int(RCVMORE)?;
+        Ok((received, more != 0))
+    }
+}
+
+impl Socket {
+    #[inline]
+    fn get_int(&mut self, option: c_int) -> Result<c_int> {
+        let (mut number, mut bytes): (c_int, _) = (0, size_of::<c_int>());
+        let (value, length) = ((&raw mut number).cast(), &raw mut bytes);
+        // SAFETY: a live socket and room for an int, with its length: the locals above, alive
+        // throughout. A wrong length would let libzmq write beside the number.
+        let result = unsafe { (self.api().zmq_getsockopt)(self.raw, option, value, length) };
+        self.api().check(result, &format!("zmq_getsockopt {option}"))?;
+        Ok(number)
+    }
+
+    #[inline]
+    fn send_with(&mut self, part: &[u8], flags: c_int) -> Result<()> {
+        loop {
+            let (pointer, size) = (part.as_ptr().cast(), part.len());
+            // SAFETY: a live socket and `size` readable bytes: the slice, borrowed throughout;
+            // libzmq copies them before it returns.
+            if unsafe { (self.api().zmq_send)(self.raw, pointer, size, flags) } != -1 {
+                return Ok(());
+            }
+            if self.api().errno() != EINTR {
+                return Err(self.api().error("zmq_send"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mapping_that_holds_an_address_names_its_file() {
+        let maps = "7f00-7f10 r-xp 00000000 08:01 12 /lib/one.so\n\
+                    7f10-7f20 r-xp 00000000 08:01 13 /lib/two.so\n\
+                    7f20-7f30 rw-p 00000000 00:00 0\n";
+        assert_eq!(file_mapped_at(maps, 0x7f10).as_deref(), Some("/lib/two.so"));
+        assert_eq!(file_mapped_at(maps, 0x7f25), None, "memory of no file");
+        assert_eq!(file_mapped_at(maps, 0x8000), None);
     }
 }

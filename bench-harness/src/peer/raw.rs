@@ -10,27 +10,41 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Peer, PeerOptions, PeerSocket, SocketKind};
+use rustix::fd::AsFd;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
+
+use super::{Capabilities, Facts, Peer, PeerOptions, PeerSocket, SocketKind, Transport};
 
 const HEADER_BYTES: usize = 4;
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Nothing to open.
-pub struct Raw;
+/// Nothing to open; only what its sockets are made with.
+pub struct Raw(PeerOptions);
 
 impl Peer for Raw {
     type Socket = Socket;
 
-    fn open(_options: &PeerOptions) -> Result<Self> {
-        Ok(Self)
+    fn capabilities() -> Capabilities {
+        use SocketKind::{Pull, Push, Rep, Req};
+        Capabilities {
+            transports: vec![Transport::Ipc, Transport::Tcp],
+            kinds: vec![Push, Pull, Req, Rep],
+            many_connections: false,
+            multipart: false,
+            proxy: false,
+        }
     }
 
-    fn version(&self) -> String {
-        "raw socket, one write per message".into()
+    fn open(options: &PeerOptions) -> Result<Self> {
+        Ok(Self(options.clone()))
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { version: "raw socket, one write per message".into(), ..Facts::default() }
     }
 
     fn socket(&self, _kind: SocketKind) -> Result<Socket> {
-        Ok(Socket { state: State::New, outgoing: Vec::new() })
+        Ok(Socket { state: State::New, outgoing: Vec::new(), options: self.0.clone() })
     }
 }
 
@@ -48,6 +62,7 @@ enum State {
 pub struct Socket {
     state: State,
     outgoing: Vec<u8>,
+    options: PeerOptions,
 }
 
 impl Socket {
@@ -58,9 +73,14 @@ impl Socket {
             State::Tcp(listener) => {
                 let (stream, _) = listener.accept().context("accept")?;
                 stream.set_nodelay(true).context("TCP_NODELAY")?;
+                self.set_buffers(&stream)?;
                 Some(Box::new(stream))
             }
-            State::Unix(listener) => Some(Box::new(listener.accept().context("accept")?.0)),
+            State::Unix(listener) => {
+                let (stream, _) = listener.accept().context("accept")?;
+                self.set_buffers(&stream)?;
+                Some(Box::new(stream))
+            }
             State::Connected(_) => None,
         };
         if let Some(stream) = accepted {
@@ -72,16 +92,22 @@ impl Socket {
         }
     }
 
+    fn set_buffers(&self, stream: &impl AsFd) -> Result<()> {
+        if let Some(bytes) = self.options.sndbuf_bytes {
+            set_socket_send_buffer_size(stream, bytes as usize).context("--sndbuf")?;
+        }
+        if let Some(bytes) = self.options.rcvbuf_bytes {
+            set_socket_recv_buffer_size(stream, bytes as usize).context("--rcvbuf")?;
+        }
+        Ok(())
+    }
+
     fn adopt(&mut self, stream: Box<dyn Stream>) {
         self.state = State::Connected(BufReader::with_capacity(READ_BUFFER_BYTES, stream));
     }
 }
 
 impl PeerSocket for Socket {
-    fn set_hwm(&mut self, _messages: i32) -> Result<()> {
-        Ok(())
-    }
-
     fn bind(&mut self, endpoint: &str) -> Result<String> {
         let context = || format!("bind {endpoint}");
         if let Some(address) = endpoint.strip_prefix("tcp://") {
@@ -103,9 +129,12 @@ impl PeerSocket for Socket {
         if let Some(address) = endpoint.strip_prefix("tcp://") {
             let stream = TcpStream::connect(address).with_context(context)?;
             stream.set_nodelay(true).with_context(context)?;
+            self.set_buffers(&stream)?;
             self.adopt(Box::new(stream));
         } else if let Some(path) = endpoint.strip_prefix("ipc://") {
-            self.adopt(Box::new(UnixStream::connect(path).with_context(context)?));
+            let stream = UnixStream::connect(path).with_context(context)?;
+            self.set_buffers(&stream)?;
+            self.adopt(Box::new(stream));
         } else {
             bail!("{endpoint}: the raw peer speaks tcp:// and ipc:// only")
         }

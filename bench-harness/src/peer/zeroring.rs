@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use zeroring::{AnySocket, Context, DriverChoice, Message, SocketType};
+use zeroring::{AnySocket, Context, DriverChoice, Message, SocketType, Timeout, WaitPolicy, proxy};
 
-use super::{DriverName, Peer, PeerOptions, PeerSocket, SocketKind};
+use super::{Capabilities, DriverName, Facts, Peer, PeerOptions, PeerSocket, SocketKind, WaitName};
 
 /// How long what was sent may take to leave when a workload is over.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
-/// An open context.
-pub struct Zeroring(Context);
+/// An open context, and what its sockets are made with.
+pub struct Zeroring {
+    context: Context,
+    options: PeerOptions,
+}
 
 /// A socket, and the message that receives go into.
 pub struct ZeroringSocket {
@@ -22,18 +25,39 @@ pub struct ZeroringSocket {
 impl Peer for Zeroring {
     type Socket = ZeroringSocket;
 
+    fn capabilities() -> Capabilities {
+        Capabilities::all()
+    }
+
     fn open(options: &PeerOptions) -> Result<Self> {
-        let io_threads = u32::try_from(options.io_threads)?;
         let driver = match options.driver {
             DriverName::Auto => DriverChoice::Auto,
             DriverName::Uring => DriverChoice::Uring,
             DriverName::Epoll => DriverChoice::Epoll,
         };
-        Ok(Self(Context::builder().io_threads(io_threads).driver(driver).build()))
+        let wait_policy = match options.wait_policy {
+            WaitName::Sleep => WaitPolicy::Sleep,
+            WaitName::Adaptive => WaitPolicy::Adaptive,
+            WaitName::Spin => WaitPolicy::Spin,
+        };
+        let cpu_io = options.cpu_io.iter().map(|&core| core as u32);
+        let context = Context::builder()
+            .io_threads(u32::try_from(options.io_threads)?)
+            .max_sockets(u32::try_from(options.max_sockets)?)
+            .driver(driver)
+            .wait_policy(wait_policy)
+            .thread_cpus(cpu_io)
+            .build();
+        Ok(Self { context, options: options.clone() })
     }
 
-    fn version(&self) -> String {
-        format!("zeroring {}", env!("CARGO_PKG_VERSION"))
+    fn facts(&self) -> Facts {
+        Facts {
+            version: format!("zeroring {}", env!("CARGO_PKG_VERSION")),
+            driver: self.context.driver_name().map(str::to_owned),
+            path: None,
+            notes: self.context.notes(),
+        }
     }
 
     fn socket(&self, kind: SocketKind) -> Result<Self::Socket> {
@@ -42,25 +66,52 @@ impl Peer for Zeroring {
             SocketKind::Pull => SocketType::Pull,
             SocketKind::Req => SocketType::Req,
             SocketKind::Rep => SocketType::Rep,
+            SocketKind::Dealer => SocketType::Dealer,
+            SocketKind::Router => SocketType::Router,
+            SocketKind::Pub => SocketType::Pub,
+            SocketKind::Sub => SocketType::Sub,
         };
-        Ok(ZeroringSocket { socket: self.0.any_socket(kind)?, received: Message::new() })
+        let socket = self.context.any_socket(kind)?;
+        let hwm = u32::try_from(self.options.hwm_messages)?;
+        socket.set_send_hwm(hwm);
+        socket.set_recv_hwm(hwm);
+        socket.set_send_buffer(self.options.sndbuf_bytes);
+        socket.set_recv_buffer(self.options.rcvbuf_bytes);
+        Ok(ZeroringSocket { socket, received: Message::new() })
+    }
+
+    fn proxy(&self, front: Self::Socket, back: Self::Socket) -> Result<()> {
+        match proxy(&front.socket, &back.socket, None) {
+            Err(error) if error.is_terminated() => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    fn shutdown(&self) {
+        self.context.shutdown();
+    }
+
+    fn close(self) -> Result<()> {
+        let in_time = self.context.term_timeout(FLUSH_LIMIT);
+        ensure!(in_time, "what was sent had not left {FLUSH_LIMIT:?} after the end");
+        Ok(())
     }
 }
 
-impl Drop for Zeroring {
-    fn drop(&mut self) {
-        self.0.term_timeout(FLUSH_LIMIT);
+impl ZeroringSocket {
+    /// Copies what was received out, as the other libraries do.
+    #[inline]
+    fn copy_out(&self, buffer: &mut [u8]) -> Result<usize> {
+        let size = self.received.len();
+        let Some(target) = buffer.get_mut(..size) else {
+            anyhow::bail!("a message of {size} B came, at most {} B expected", buffer.len());
+        };
+        target.copy_from_slice(&self.received);
+        Ok(size)
     }
 }
 
 impl PeerSocket for ZeroringSocket {
-    fn set_hwm(&mut self, messages: i32) -> Result<()> {
-        let messages = u32::try_from(messages)?;
-        self.socket.set_send_hwm(messages);
-        self.socket.set_recv_hwm(messages);
-        Ok(())
-    }
-
     fn bind(&mut self, endpoint: &str) -> Result<String> {
         Ok(self.socket.bind(endpoint)?)
     }
@@ -69,19 +120,29 @@ impl PeerSocket for ZeroringSocket {
         Ok(self.socket.connect(endpoint)?)
     }
 
+    fn subscribe_to_all(&mut self) -> Result<()> {
+        Ok(self.socket.subscribe("")?)
+    }
+
+    #[inline]
     fn send(&mut self, message: &[u8]) -> Result<()> {
         Ok(self.socket.send(message)?)
     }
 
+    #[inline]
     fn recv(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.socket.recv_into(&mut self.received)?;
-        let size = self.received.len();
-        ensure!(
-            size <= buffer.len(),
-            "received {size} bytes where {} fit: a message of another run",
-            buffer.len()
-        );
-        buffer[..size].copy_from_slice(&self.received);
-        Ok(size)
+        self.copy_out(buffer)
+    }
+
+    #[inline]
+    fn send_part(&mut self, part: &[u8], more: bool) -> Result<()> {
+        Ok(self.socket.send_part(part, more, Timeout::Option)?)
+    }
+
+    #[inline]
+    fn recv_part(&mut self, buffer: &mut [u8]) -> Result<(usize, bool)> {
+        self.socket.recv_into(&mut self.received)?;
+        Ok((self.copy_out(buffer)?, self.received.more()))
     }
 }

@@ -2,32 +2,14 @@
 //! Values are microseconds.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result};
 
 use crate::histogram::Latencies;
-use crate::results::{Cell, Since};
 
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const NS_PER_VALUE: f64 = 1000.0;
 
-/// Writes the files of one cell into `directory`; none if the workload measures no latency.
-pub fn save(directory: &Path, cell: &Cell) -> Result<()> {
-    for (since, suffix) in [(Since::Intended, ""), (Since::Sent, "-since-send")] {
-        if let Some(summary) = cell.latency(since) {
-            let (transport, peer) = (cell.transport.name(), cell.peer.name());
-            let name = format!("{}-{transport}-{peer}{suffix}.hgrm", cell.workload.label());
-            let path = directory.join(name);
-            fs::write(&path, text(&summary.merged))
-                .with_context(|| format!("writing {}", path.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn text(latencies: &Latencies) -> String {
+/// The whole file.
+pub fn text(latencies: &Latencies) -> String {
     let histogram = latencies.inner();
     let mut text = format!(
         "{:>12} {:>14} {:>10} {:>14}\n\n",

@@ -1,30 +1,50 @@
-//! What a run leaves behind: text for the terminal, one JSON document, a percentile file per
-//! latency cell.
+//! What a run leaves behind: text for the terminal; one JSON document, one CSV file and one HTML
+//! page; and for latencies percentile files, interval logs and plots.
 
+mod csv;
 mod drawing;
-pub mod hgrm;
-pub mod json;
+mod hgrm;
+mod hlog;
+mod html;
+mod plot;
+pub mod table;
 pub mod terminal;
 mod units;
 
-use crate::floor::Floor;
-use crate::machine::Manifest;
-use crate::peer::PeerName;
-use crate::results::Cell;
+use std::fs;
+use std::path::Path;
 
-/// A finished run.
-#[derive(Debug)]
-pub struct Report {
-    /// Where and how it ran.
-    pub manifest: Manifest,
-    /// What spoils it.
-    pub warnings: Vec<String>,
-    /// What went wrong: the exit status depends on it.
-    pub failures: Vec<String>,
-    /// What the machine allows.
-    pub floor: Floor,
-    /// Libraries asked for, with their versions or why they are absent.
-    pub libraries: Vec<(PeerName, Result<String, String>)>,
-    /// What was measured.
-    pub cells: Vec<Cell>,
+use anyhow::{Context, Result};
+
+use crate::document::Document;
+use crate::results::{Cell, Since};
+
+/// Writes every file of a run into `directory`.
+pub fn save(directory: &Path, document: &Document) -> Result<()> {
+    document.save(directory)?;
+    write(directory, "results.csv", &csv::text(document))?;
+    for cell in &document.cells {
+        for (since, suffix) in [(Since::Intended, ""), (Since::Sent, "-since-send")] {
+            if let Some(summary) = cell.latency(since) {
+                let name = format!("{}{suffix}", file_name(cell));
+                write(directory, &format!("{name}.hgrm"), &hgrm::text(&summary.merged))?;
+                let log = hlog::text(&document.manifest, cell, since)?;
+                write(directory, &format!("{name}.hlog"), &log)?;
+            }
+        }
+    }
+    let plots = plot::of(document);
+    for (name, svg) in &plots {
+        write(directory, &format!("{name}.svg"), svg)?;
+    }
+    write(directory, "report.html", &html::page(document, &plots))
+}
+
+fn file_name(cell: &Cell) -> String {
+    format!("{}-{}-{}", cell.workload.label(), cell.transport.name(), cell.peer)
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> Result<()> {
+    let path = directory.join(name);
+    fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
 }

@@ -1,5 +1,7 @@
 //! Numbers as a person reads them.
 
+use crate::results::Spread;
+
 /// Nanoseconds as microseconds with three digits that matter.
 pub fn micros(ns: f64) -> String {
     let micros = ns / 1000.0;
@@ -31,6 +33,14 @@ pub fn spaced(rate: f64) -> String {
 /// Ours over theirs.
 pub fn ratio(ours: f64, theirs: f64) -> String {
     if theirs > 0.0 { format!("{:.2}×", ours / theirs) } else { dash() }
+}
+
+/// A ratio over repeats, its extremes below it, marked when it rests on doubtful percentiles.
+pub fn spread_ratio(ratio: Option<Spread>, doubtful: bool) -> String {
+    let mark = if doubtful { "*" } else { "" };
+    ratio.map_or_else(dash, |Spread { median, min, max }| {
+        format!("{median:.2}×{mark}\n{min:.2}–{max:.2}")
+    })
 }
 
 /// Stands where there is nothing.

@@ -1,22 +1,27 @@
-//! PUSH/PULL as fast as it goes: what arrives, timed where it arrives.
+//! PUSH/PULL as fast as it goes, from one sender or many: what arrives, timed where it arrives.
 //!
 //! Counting at the sender would count what is still in queues. The receiver starts its clock at the
 //! first measured message, when the warm-up has already filled every queue, and stops it at the
 //! last.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
-use super::{Header, RoleReport, SequenceCheck, end_message, read_word};
+use super::message::{Header, SequenceCheck, end_message, read_word, write_word};
+use super::{Job, RoleReport};
 use crate::clock::now_ns;
-use crate::peer::PeerSocket;
-use crate::role::Setting;
+use crate::peer::{Peer, PeerSocket};
 
 /// Above this message size the sender looks at the clock for each message, below every 64th, so
 /// that reading it does not become the measurement.
 const CLOCK_EVERY_MESSAGE_BYTES: usize = 4096;
+/// Which of several senders a message comes from.
+const SENDER_WORD: usize = 1;
 
-/// The sender: warm-up and measured messages without a pause, then the end message.
-pub fn send<S: PeerSocket>(socket: &mut S, size: usize, setting: &Setting) -> Result<RoleReport> {
+/// The sender: warm-up and measured messages without a pause, on each socket in turn, then the end
+/// message on all.
+pub fn send<P: Peer>(job: &mut Job<'_, P>, sockets: &mut [P::Socket]) -> Result<RoleReport> {
+    let (size, parts, setting) = (job.size(), job.workload.parts, job.setting);
+    let senders = sockets.len() as u64;
     let mut message = vec![0; size];
     let clock_mask = if size >= CLOCK_EVERY_MESSAGE_BYTES { 0 } else { 63 };
 
@@ -24,61 +29,116 @@ pub fn send<S: PeerSocket>(socket: &mut S, size: usize, setting: &Setting) -> Re
     let warm_until_ns = now_ns() + setting.warm_up_ns;
     let mut warmed = 0_u64;
     while warmed & clock_mask != 0 || now_ns() < warm_until_ns {
-        socket.send(&message)?;
+        send_parts(&mut sockets[(warmed % senders) as usize], &message, parts)?;
         warmed += 1;
     }
 
+    job.meter.begin();
     let started_ns = now_ns();
-    let mut sequence = 0;
-    while sequence == 0 || sequence & clock_mask != 0 || now_ns() - started_ns < setting.duration_ns
-    {
+    let mut sent = 0;
+    let (mut sequence, mut sender) = (0, 0);
+    while sent == 0 || sent & clock_mask != 0 || now_ns() - started_ns < setting.duration_ns {
         Header::Measured(sequence).write(&mut message);
-        socket.send(&message)?;
-        sequence += 1;
+        write_word(&mut message, SENDER_WORD, sender as u64);
+        send_parts(&mut sockets[sender], &message, parts)?;
+        sent += 1;
+        sender += 1;
+        if sender == sockets.len() {
+            (sender, sequence) = (0, sequence + 1);
+        }
     }
-    socket.send(&end_message(size, sequence))?;
+    for (index, socket) in sockets.iter_mut().enumerate() {
+        let measured = sequence + u64::from(index < sender);
+        send_parts(socket, &end_message(size, measured), parts)?;
+    }
     Ok(RoleReport {
-        messages: sequence,
-        bytes: sequence * size as u64,
+        messages: sent,
+        bytes: sent * size as u64 * u64::from(parts),
         elapsed_ns: now_ns() - started_ns,
         ..RoleReport::default()
     })
 }
 
-/// The receiver: checks each sequence number, and times the first measured message to the end.
-pub fn receive<S: PeerSocket>(socket: &mut S, size: usize) -> Result<RoleReport> {
+/// The receiver: checks the sequence of each sender, and times the first measured message to the
+/// last end.
+pub fn receive<P: Peer>(
+    job: &mut Job<'_, P>,
+    socket: &mut P::Socket,
+    senders: u32,
+) -> Result<RoleReport> {
+    let (size, parts) = (job.size(), job.workload.parts);
     let mut message = vec![0; size];
-    let mut check = SequenceCheck::default();
-    let mut first_ns = 0;
-    loop {
-        let received = socket.recv(&mut message)?;
+    let mut checks = vec![SequenceCheck::default(); senders as usize];
+    let (mut first_ns, mut sent, mut ended) = (None, 0, 0);
+    while ended < senders {
+        let received = recv_parts(socket, &mut message, parts)?;
         match Header::read(&message[..received])? {
             Header::Measured(sequence) => {
-                if check.received == 0 {
-                    first_ns = now_ns();
+                if first_ns.is_none() {
+                    job.meter.begin();
+                    first_ns = Some(now_ns());
                 }
                 if received != size {
                     bail!("message {sequence} has {received} B instead of {size} B");
                 }
+                let sender =
+                    if senders == 1 { 0 } else { read_word(&message, SENDER_WORD) as usize };
+                let Some(check) = checks.get_mut(sender) else {
+                    bail!("message {sequence} comes from sender {sender} of {senders}");
+                };
                 check.observe(sequence);
             }
             Header::WarmUp => {}
-            Header::End => break,
+            Header::End => {
+                sent += read_word(&message, 1);
+                ended += 1;
+            }
             Header::Greeting => bail!("a second greeting came in the middle of the measurement"),
         }
     }
     let last_ns = now_ns();
-    if check.received == 0 {
-        bail!("none of {} measured messages arrived before the end", read_word(&message, 1));
-    }
+    let Some(first_ns) = first_ns else {
+        bail!("none of {sent} measured messages arrived before the end");
+    };
     // The first message starts the clock and the end message stops it, so as many messages passed
     // between the two as were received.
+    let messages = checks.iter().map(|check| check.received).sum();
     Ok(RoleReport {
-        messages: check.received,
-        bytes: check.received * size as u64,
+        messages,
+        bytes: messages * size as u64 * u64::from(parts),
         elapsed_ns: last_ns - first_ns,
-        lost: check.lost(read_word(&message, 1)),
-        reordered: check.reordered,
+        lost: sent.saturating_sub(messages),
+        reordered: checks.iter().map(|check| check.reordered).sum(),
         ..RoleReport::default()
     })
+}
+
+/// A message whose parts are all the same bytes.
+#[inline]
+fn send_parts<S: PeerSocket>(socket: &mut S, part: &[u8], parts: u32) -> Result<()> {
+    if parts == 1 {
+        return socket.send(part);
+    }
+    for left in (0..parts).rev() {
+        socket.send_part(part, left > 0)?;
+    }
+    Ok(())
+}
+
+/// Receives a message of so many parts, no more and no fewer; the size is that of each.
+#[inline]
+fn recv_parts<S: PeerSocket>(socket: &mut S, part: &mut [u8], parts: u32) -> Result<usize> {
+    if parts == 1 {
+        return socket.recv(part);
+    }
+    // Greetings have one part, in every workload.
+    let (size, mut more) = socket.recv_part(part)?;
+    let mut came = 1;
+    while more {
+        let (next, follows) = socket.recv_part(part)?;
+        ensure!(next == size, "part {came} has {next} B instead of {size} B");
+        (came, more) = (came + 1, follows);
+    }
+    ensure!(came == parts, "a message of {came} parts came instead of {parts}");
+    Ok(size)
 }

@@ -1,0 +1,224 @@
+//! PUB to many SUB in one process: deliveries per second.
+//!
+//! A publisher drops what a subscriber's queue has no room for, which is its nature and would make
+//! every rate look good. So it sends in windows that fit into the queues, at most two of them
+//! unread, and the subscribers' process acknowledges each window on a PUSH/PULL pair of the same
+//! library. No message is lost, nobody needs an option, and a subscriber that never reads holds up
+//! nobody: it is not asked.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::message::{Header, SequenceCheck, end_message, read_word};
+use super::{Job, Pattern, RoleReport};
+use crate::affinity;
+use crate::clock::now_ns;
+use crate::peer::{Peer, PeerSocket, SocketKind};
+use crate::role::Side;
+
+/// Windows on the way at once.
+const WINDOWS: u32 = 2;
+/// Messages of a window when the high-water mark allows it.
+const WINDOW_MESSAGES_MAX: u32 = 200;
+/// After the first greeting; every pause is twice the last one, so that they do not fill the queues
+/// of subscribers who connected early and are not read yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(128);
+
+/// Two windows leave more than half of the queue empty: credit comes back in steps of up to half.
+fn window(hwm_messages: i32) -> u32 {
+    match hwm_messages {
+        0 => WINDOW_MESSAGES_MAX,
+        hwm => (hwm as u32 / (2 * WINDOWS + 1)).clamp(1, WINDOW_MESSAGES_MAX),
+    }
+}
+
+fn readers(pattern: Pattern) -> Result<(u32, u32)> {
+    match pattern {
+        Pattern::FanOut { subscribers, stuck } => Ok((subscribers, stuck)),
+        other => bail!("{other:?} has no subscribers"),
+    }
+}
+
+/// The publisher.
+pub fn publish<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
+    let (subscribers, _) = readers(job.workload.pattern)?;
+    let size = job.size();
+    let mut publisher = job.socket(SocketKind::Pub)?;
+    let mut acknowledged = job.socket(SocketKind::Pull)?;
+    affinity::pin(job.setting.core(Side::Binder))?;
+    let endpoint = publisher.bind(&job.setting.endpoint).context("the publisher")?;
+    let second = acknowledged.bind(&job.setting.second_endpoint()).context("acknowledgements")?;
+    job.control.announce(&[&endpoint, &second])?;
+    let mut pause = FIRST_PAUSE;
+    while !job.control.ready_within(pause)? {
+        publisher.send(&Header::Greeting.message(size))?;
+        pause = LONGEST_PAUSE.min(2 * pause);
+    }
+
+    let mut flow = Flow { window: window(job.setting.peer.hwm_messages), sent: 0, unread: 0 };
+    let mut message = Header::WarmUp.message(size);
+    let warm_until_ns = now_ns() + job.setting.warm_up_ns;
+    while now_ns() < warm_until_ns {
+        flow.send(&mut publisher, &mut acknowledged, &message)?;
+    }
+    job.meter.begin();
+    let started_ns = now_ns();
+    let mut sequence = 0;
+    while sequence == 0 || now_ns() - started_ns < job.setting.duration_ns {
+        Header::Measured(sequence).write(&mut message);
+        flow.send(&mut publisher, &mut acknowledged, &message)?;
+        sequence += 1;
+    }
+    flow.send(&mut publisher, &mut acknowledged, &end_message(size, sequence))?;
+    let elapsed_ns = now_ns() - started_ns;
+    job.control.await_done()?;
+    let messages = sequence * u64::from(subscribers);
+    Ok(RoleReport {
+        messages,
+        bytes: messages * size as u64,
+        elapsed_ns,
+        usage: job.meter.end(),
+        ..RoleReport::default()
+    })
+}
+
+/// How far the publisher may be ahead.
+struct Flow {
+    window: u32,
+    sent: u32,
+    unread: u32,
+}
+
+impl Flow {
+    #[inline]
+    fn send<S: PeerSocket>(
+        &mut self,
+        publisher: &mut S,
+        acknowledged: &mut S,
+        message: &[u8],
+    ) -> Result<()> {
+        if self.sent == self.window {
+            (self.sent, self.unread) = (0, self.unread + 1);
+            if self.unread == WINDOWS {
+                let mut acknowledgement = [0; 64];
+                acknowledged.recv(&mut acknowledgement)?;
+                publisher.take_credit()?;
+                self.unread -= 1;
+            }
+        }
+        self.sent += 1;
+        publisher.send(message)
+    }
+}
+
+/// All subscribers, read in turn, a window from each.
+pub fn subscribe<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
+    let (subscribers, stuck) = readers(job.workload.pattern)?;
+    let size = job.size();
+    let all = (0..subscribers + stuck).map(|_| job.socket(SocketKind::Sub));
+    let mut sockets = all.collect::<Result<Vec<_>>>().context("the subscribers")?;
+    let mut acknowledge = job.socket(SocketKind::Push)?;
+    affinity::pin(job.setting.core(Side::Connector))?;
+    let endpoints = job.control.await_endpoints()?;
+    let [endpoint, second] = endpoints.as_slice() else {
+        bail!("{} endpoints were announced instead of two", endpoints.len());
+    };
+    acknowledge.connect(second)?;
+    for socket in &mut sockets {
+        socket.subscribe_to_all()?;
+        socket.connect(endpoint).context("a subscriber")?;
+    }
+    let mut message = vec![0; size];
+    for socket in &mut sockets {
+        let received = socket.recv(&mut message)?;
+        let header = Header::read(&message[..received])?;
+        ensure!(header == Header::Greeting, "a subscriber was greeted by {header:?}");
+    }
+    job.control.ready()?;
+
+    let window = window(job.setting.peer.hwm_messages);
+    let readers = &mut sockets[..subscribers as usize];
+    let mut checks = vec![SequenceCheck::default(); readers.len()];
+    let mut count = Count { first_ns: None, ended: 0, sent: 0 };
+    while count.ended == 0 {
+        for (socket, check) in readers.iter_mut().zip(&mut checks) {
+            read_window(job, socket, check, &mut count, &mut message, window)?;
+        }
+        // At the end nobody waits for it, and nobody has to.
+        if count.ended == 0 {
+            acknowledge.send(&Header::WarmUp.message(size.min(64)))?;
+        }
+    }
+    let last_ns = now_ns();
+    let usage = job.meter.end();
+    ensure!(count.ended == subscribers, "{} of {subscribers} subscribers ended", count.ended);
+    let Some(first_ns) = count.first_ns else { bail!("no measured message arrived") };
+    job.control.done()?;
+    let messages = checks.iter().map(|check| check.received).sum();
+    Ok(RoleReport {
+        messages,
+        bytes: messages * size as u64,
+        elapsed_ns: last_ns - first_ns,
+        lost: count.sent.saturating_sub(messages),
+        reordered: checks.iter().map(|check| check.reordered).sum(),
+        usage,
+        ..RoleReport::default()
+    })
+}
+
+struct Count {
+    first_ns: Option<u64>,
+    ended: u32,
+    sent: u64,
+}
+
+/// Reads one window from one subscriber, or what there is before the end.
+fn read_window<P: Peer>(
+    job: &mut Job<'_, P>,
+    socket: &mut P::Socket,
+    check: &mut SequenceCheck,
+    count: &mut Count,
+    message: &mut [u8],
+    window: u32,
+) -> Result<()> {
+    let mut read = 0;
+    while read < window {
+        let received = socket.recv(message)?;
+        match Header::read(&message[..received])? {
+            // Others were still waiting for theirs.
+            Header::Greeting => continue,
+            Header::WarmUp => {}
+            Header::Measured(sequence) => {
+                if count.first_ns.is_none() {
+                    job.meter.begin();
+                    count.first_ns = Some(now_ns());
+                }
+                ensure!(received == message.len(), "message {sequence} has {received} B");
+                check.observe(sequence);
+            }
+            Header::End => {
+                count.sent += read_word(message, 1);
+                count.ended += 1;
+                return Ok(());
+            }
+        }
+        read += 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_windows_always_fit_into_the_queue() {
+        for hwm in [1, 2, 3, 8, 1000, 1_000_000] {
+            let window = window(hwm);
+            assert!(window >= 1 && (hwm < 4 || WINDOWS * window <= hwm as u32 / 2 + 1), "{hwm}");
+        }
+        assert_eq!(window(0), WINDOW_MESSAGES_MAX, "no limit");
+    }
+}
