@@ -7,8 +7,10 @@
 //! | file | what ends, and how |
 //! | --- | --- |
 //! | `contexts` | connections in every state, on every driver and transport |
+//! | `killed`, `parts` | peers in processes that are killed with SIGKILL |
 //! | `orders` | both sockets of every pattern, in every order of close, unbind, disconnect, shutdown and drop |
 //! | `waiting` | a context in which threads wait |
+//! | `wire` | peers made by hand |
 
 #[macro_use]
 #[path = "leaks/support.rs"]
@@ -16,7 +18,13 @@ mod support;
 
 #[path = "leaks/contexts.rs"]
 mod contexts;
+#[path = "leaks/killed.rs"]
+mod killed;
 #[path = "leaks/orders.rs"]
 mod orders;
+#[path = "leaks/parts.rs"]
+mod parts;
 #[path = "leaks/waiting.rs"]
 mod waiting;
+#[path = "leaks/wire.rs"]
+mod wire;
