@@ -16,7 +16,7 @@ pub use shared::*;
 /// Set in the process that is a test's own.
 const ALONE: &str = "ZERORING_TEST_ALONE";
 /// Longest time for a whole case, many times what it takes.
-const CASE_LIMIT: Duration = Duration::from_secs(120);
+const CASE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What must be the same before and after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
