@@ -86,7 +86,7 @@ pub struct Env {
 }
 
 impl Env {
-    fn new(via: Via, driver: DriverChoice) -> Self {
+    pub fn new(via: Via, driver: DriverChoice) -> Self {
         Self {
             context: Context::builder().driver(driver).build(),
             via,
@@ -97,7 +97,7 @@ impl Env {
     }
 
     /// After a case: everything it opened must be gone.
-    fn check_end(&self) {
+    pub fn check_end(&self) {
         let ended = self.context.term_timeout(DEADLINE);
         assert!(ended, "the context does not end: {:?}", self.context.stats());
     }

@@ -15,14 +15,18 @@ const PATIENCE_NS: u64 = 50_000_000;
 
 struct Client {
     socket: SocketCore,
+    node: usize,
     id: u32,
     /// Questions without answer, and when the last was asked.
     open: Vec<Parcel>,
     asked_ns: u64,
+    /// What it asked before it crashed. Who connected to it may still answer that, to the one that came up.
+    forgotten: Vec<Parcel>,
 }
 
 struct Server {
     socket: SocketCore,
+    node: usize,
     id: u32,
     /// Answers to be given, envelope included.
     owed: Vec<Vec<Vec<u8>>>,
@@ -30,6 +34,7 @@ struct Server {
 
 struct Echo {
     kinds: (SocketType, SocketType),
+    clients_bind: bool,
     clients: Vec<Client>,
     servers: Vec<Server>,
     asked: Ledger,
@@ -42,6 +47,7 @@ pub fn run(world: &mut World) {
         match world.rng.below(10) {
             0..4 => echo.client_step(world),
             4..9 => echo.server_step(world),
+            _ if world.is_deadly && world.rng.chance(1, 4) => echo.crash(world),
             _ => world.mishap(),
         }
         world.pass();
@@ -65,38 +71,86 @@ impl Echo {
         });
         let mut echo = Self {
             kinds,
+            clients_bind,
             clients: Vec::new(),
             servers: Vec::new(),
             asked: Ledger::default(),
             answered: Ledger::default(),
         };
-        for number in 0..servers {
-            let node = world.add_node();
-            let mut socket = world.socket(node, kinds.1);
-            if !clients_bind {
-                socket.bind(&format!("tcp://n{node}:1")).expect("a fresh endpoint");
-            }
-            echo.servers.push(Server { socket, id: 100 + number as u32, owed: Vec::new() });
+        // Who binds comes first.
+        if clients_bind {
+            (0..clients).for_each(|_| echo.add_client(world));
         }
-        for number in 0..clients {
-            let node = world.add_node();
-            let mut socket = world.socket(node, kinds.0);
+        (0..servers).for_each(|_| echo.add_server(world));
+        if !clients_bind {
+            (0..clients).for_each(|_| echo.add_client(world));
+        }
+        echo
+    }
+
+    fn add_server(&mut self, world: &mut World) {
+        let node = world.add_node();
+        let socket = self.open(world, node, self.kinds.1);
+        let id = 100 + self.servers.len() as u32;
+        self.servers.push(Server { socket, node, id, owed: Vec::new() });
+    }
+
+    fn add_client(&mut self, world: &mut World) {
+        let node = world.add_node();
+        let socket = self.open(world, node, self.kinds.0);
+        let id = self.clients.len() as u32;
+        self.clients.push(Client {
+            socket,
+            node,
+            id,
+            open: Vec::new(),
+            asked_ns: 0,
+            forgotten: Vec::new(),
+        });
+    }
+
+    /// A socket that binds, or connects to all that do.
+    fn open(&self, world: &mut World, node: usize, kind: SocketType) -> SocketCore {
+        let mut socket = world.socket(node, kind);
+        let is_client = kind == self.kinds.0;
+        if is_client {
             let is_deadly = world.is_deadly;
             socket.update_options(|options| {
                 // A question may be lost with its connection: only then is it asked again.
                 (options.req_relaxed, options.req_correlate) = (is_deadly, is_deadly);
             });
-            if clients_bind {
-                let endpoint = socket.bind(&format!("tcp://n{node}:1")).expect("a fresh endpoint");
-                echo.servers
-                    .iter_mut()
-                    .for_each(|server| server.socket.connect(&endpoint).expect("valid"));
-            } else {
-                (0..servers).for_each(|n| socket.connect(&format!("tcp://n{n}:1")).expect("valid"));
-            }
-            echo.clients.push(Client { socket, id: number as u32, open: Vec::new(), asked_ns: 0 });
         }
-        echo
+        if is_client == self.clients_bind {
+            socket.bind(&format!("tcp://n{node}:1")).expect("a fresh endpoint");
+            return socket;
+        }
+        let binders: Vec<_> = match is_client {
+            true => self.servers.iter().map(|server| server.node).collect(),
+            false => self.clients.iter().map(|client| client.node).collect(),
+        };
+        for binder in binders {
+            socket.connect(&format!("tcp://n{binder}:1")).expect("valid");
+        }
+        socket
+    }
+
+    /// A client forgets what it asked, or a server what it owes.
+    fn crash(&mut self, world: &mut World) {
+        let clients = self.clients.len() as u64;
+        let at = world.rng.below(clients + self.servers.len() as u64) as usize;
+        if at < self.clients.len() {
+            let Client { socket, node, id, mut open, mut forgotten, .. } = self.clients.remove(at);
+            world.crash(node, vec![socket]);
+            let socket = self.open(world, node, self.kinds.0);
+            forgotten.append(&mut open);
+            self.clients.insert(at, Client { socket, node, id, open, asked_ns: 0, forgotten });
+        } else {
+            let at = at - self.clients.len();
+            let Server { socket, node, id, .. } = self.servers.remove(at);
+            world.crash(node, vec![socket]);
+            let socket = self.open(world, node, self.kinds.1);
+            self.servers.insert(at, Server { socket, node, id, owed: Vec::new() });
+        }
     }
 
     fn client_step(&mut self, world: &mut World) {
@@ -142,6 +196,10 @@ impl Echo {
             assert!(parts.remove(0).is_empty(), "the empty frame stands in front");
         }
         let parcel = Parcel::of(&parts).unwrap_or_else(|what| panic!("answer: {what}"));
+        if client.forgotten.contains(&parcel) {
+            world.log(|| format!("{} does not remember {parcel:?}", client.id));
+            return true;
+        }
         let place = client.open.iter().position(|open| *open == parcel);
         let place = place.unwrap_or_else(|| panic!("{} did not ask {parcel:?}", client.id));
         client.open.remove(place);

@@ -8,12 +8,13 @@ use super::ledger::Ledger;
 use super::parcel::Parcel;
 use super::world::{World, connection, recv};
 
-const KINDS: [(SocketType, SocketType); 6] = [
+const KINDS: [(SocketType, SocketType); 7] = [
     (Push, Pull),
     (Push, Pull),
     (Dealer, Dealer),
     (Dealer, Router),
     (Router, Dealer),
+    (Router, Router),
     (Pair, Pair),
 ];
 /// Everybody shares the stream: each message has one receiver.
@@ -85,12 +86,16 @@ impl Flow {
         flow
     }
 
-    /// Opens a sender or receiver that binds (the hub) or connects.
+    /// Opens a sender or receiver that binds (the hub) or connects, and that nobody has met before.
     fn open(&mut self, world: &mut World, node: usize, sends: bool, binds: bool) {
+        self.last_id += 1;
+        self.open_as(world, self.last_id, node, sends, binds);
+    }
+
+    fn open_as(&mut self, world: &mut World, id: u32, node: usize, sends: bool, binds: bool) {
         let kind = if sends { self.kinds.0 } else { self.kinds.1 };
         let mut socket = world.socket(node, kind);
-        self.last_id += 1;
-        let (id, hwm) = (self.last_id, self.hwm);
+        let hwm = self.hwm;
         socket.update_options(|options| {
             (options.send_hwm_messages, options.recv_hwm_messages) = (hwm, hwm);
             options.routing_id = name_of(id);
@@ -115,8 +120,32 @@ impl Flow {
             9..16 => self.receive_some(world),
             16 => self.pause_or_go_on(world),
             17..19 => world.mishap(),
+            _ if world.rng.chance(1, 3) => self.crash(world),
             _ => self.replace_client(world),
         }
+    }
+
+    /// The hub or a client crashes, and comes up with nothing but its address and its name: whoever connected to it goes
+    /// on using the name it had when they met, as in libzmq.
+    fn crash(&mut self, world: &mut World) {
+        if !world.is_deadly {
+            return;
+        }
+        let senders = self.senders.len() as u64;
+        let at = world.rng.below(senders + self.receivers.len() as u64);
+        let sends = at < senders;
+        let (node, id, socket) = match sends {
+            true => {
+                let sender = self.senders.remove(at as usize);
+                (sender.node, sender.id, sender.socket)
+            }
+            false => {
+                let receiver = self.receivers.remove((at - senders) as usize);
+                (receiver.node, receiver.id, receiver.socket)
+            }
+        };
+        world.crash(node, vec![socket]);
+        self.open_as(world, id, node, sends, sends == self.hub_sends);
     }
 
     fn send_some(&mut self, world: &mut World) {

@@ -159,7 +159,7 @@ impl Transport for SlowNames {
         self.inner.check_connect(address, options)
     }
 
-    fn must_resolve(&self, _address: &str) -> bool {
+    fn must_resolve(&self, _address: &str, _options: &SocketOptions) -> bool {
         true
     }
 

@@ -101,6 +101,17 @@ impl World {
         options: ContextOptions,
     ) -> usize {
         let name = format!("n{}", self.nodes.len());
+        let context = self.new_context(&name, transport, options);
+        self.nodes.push(Node { name, context });
+        self.nodes.len() - 1
+    }
+
+    fn new_context(
+        &mut self,
+        name: &str,
+        transport: Arc<dyn Transport>,
+        options: ContextOptions,
+    ) -> Context {
         let receiving = self.rng.chance(1, 2);
         let context = Context::new(ContextConfig {
             options,
@@ -110,8 +121,20 @@ impl World {
             seed: self.rng.next_u64(),
         });
         self.log(|| format!("node {name}, receiving {receiving}"));
-        self.nodes.push(Node { name, context });
-        self.nodes.len() - 1
+        context
+    }
+
+    /// A node crashes with all its sockets, and comes up again without any: connections are reset, what was queued is lost.
+    pub fn crash(&mut self, node: usize, sockets: Vec<SocketCore>) {
+        let name = self.nodes[node].name.clone();
+        let died = self.net.kill_node(&name, Kill::Reset);
+        self.log(|| format!("crash of {name}, {died} connections"));
+        for mut socket in sockets {
+            socket.update_options(|options| options.linger_ms = 0);
+        }
+        self.nodes[node].context.term();
+        let transport = Arc::new(self.net.transport("tcp", &name));
+        self.nodes[node].context = self.new_context(&name, transport, ContextOptions::default());
     }
 
     /// How much each I/O thread of a node has to do.
@@ -122,9 +145,17 @@ impl World {
     /// A socket on a node, with short reconnect intervals and a short linger.
     pub fn socket(&mut self, node: usize, kind: SocketType) -> SocketCore {
         let mut socket = self.nodes[node].context.socket(kind).expect("a socket");
+        // A peer behind a partition is given up: what was on its way to it is lost.
+        let is_impatient = self.is_deadly && self.rng.chance(1, 2);
         socket.update_options(|options| {
             options.reconnect_interval_ms = 2;
             options.linger_ms = LINGER_MS;
+            if is_impatient {
+                options.handshake_interval_ms = 20;
+                options.heartbeat_interval_ms = 5;
+                options.heartbeat_timeout_ms = Some(10);
+                options.heartbeat_ttl_deciseconds = 1;
+            }
         });
         let label = format!("n{node} {kind:?}");
         self.monitors.push((label, socket.monitor(u32::MAX)));
