@@ -201,3 +201,77 @@ fn mailbox_commands_are_never_left_behind_by_a_sleeper() {
         sender.join().expect("no panic");
     });
 }
+
+/// Slabs of four bytes: each message starts a segment of its own, and the slab of the one before goes back meanwhile.
+#[test]
+fn stream_bytes_are_whole_across_slabs() {
+    loom::model(|| {
+        let (mut w, mut r) = stream(0);
+        let writer = thread::spawn(move || {
+            let mut pool = SlabPool::new(4);
+            for message in [b"abc", b"def", b"ghi"] {
+                w.append_copy(&mut pool, b"", message).expect("memory");
+                let _ = w.commit(1);
+            }
+        });
+        let mut got = Vec::new();
+        while got.len() < 9 {
+            let bytes = r.available();
+            let n = bytes.len();
+            got.extend_from_slice(bytes);
+            r.advance(n);
+            if n == 0 {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(got, b"abcdefghi");
+        writer.join().expect("no panic");
+    });
+}
+
+/// What was rolled back is never seen, not even in part, and what comes after it takes its place.
+#[test]
+fn stream_readers_never_see_what_was_rolled_back() {
+    loom::model(|| {
+        let (mut w, mut r) = stream(0);
+        let writer = thread::spawn(move || {
+            let mut pool = SlabPool::new(4);
+            w.append_copy(&mut pool, b"", b"ab").expect("memory");
+            let _ = w.commit(1);
+            w.append_copy(&mut pool, b"", b"xy").expect("memory");
+            w.append_copy(&mut pool, b"", b"xyz").expect("memory"); // in a slab of its own
+            w.rollback();
+            w.append_copy(&mut pool, b"", b"c").expect("memory");
+            let _ = w.commit(1);
+        });
+        let mut got = Vec::new();
+        while got.len() < 3 {
+            let bytes = r.available();
+            let n = bytes.len();
+            got.extend_from_slice(bytes);
+            r.advance(n);
+            if n == 0 {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(got, b"abc");
+        writer.join().expect("no panic");
+        assert!(r.available().is_empty());
+    });
+}
+
+/// Two threads return a slab each while the owner looks for one: every slab comes home once, or is new.
+#[test]
+fn slabs_returned_by_two_threads_come_home_once_each() {
+    loom::model(|| {
+        let mut pool = SlabPool::new(16);
+        let slabs = [(); 2].map(|()| pool.writer(4).expect("memory"));
+        let threads = slabs.map(|slab| thread::spawn(move || drop(slab)));
+        let early = pool.writer(4).expect("memory");
+        threads.map(|thread| thread.join().expect("no panic"));
+        let late = [(); 2].map(|()| pool.writer(4).expect("memory"));
+        let addresses = [&early, &late[0], &late[1]].map(|writer| writer.slab().address());
+        assert!(addresses[0] != addresses[1] && addresses[0] != addresses[2]);
+        assert_ne!(addresses[1], addresses[2]);
+    });
+}
