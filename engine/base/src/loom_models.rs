@@ -202,6 +202,69 @@ fn mailbox_commands_are_never_left_behind_by_a_sleeper() {
     });
 }
 
+/// Two pieces of work, told of by two threads: whichever notification comes between, the sleeper sees both.
+#[test]
+fn wake_protocol_loses_neither_of_two_notifications() {
+    loom::model(|| {
+        let state = Arc::new(WakeState::new());
+        let work = Arc::new(AtomicUsize::new(0));
+        let os_wakes = Arc::new(AtomicUsize::new(0));
+        let notifiers: Vec<_> = (0..2)
+            .map(|_| {
+                let (state, work, os_wakes) = (state.clone(), work.clone(), os_wakes.clone());
+                thread::spawn(move || {
+                    work.fetch_add(1, Ordering::Relaxed);
+                    if state.notify() {
+                        os_wakes.fetch_add(1, Ordering::Release);
+                    }
+                })
+            })
+            .collect();
+        let mut heard = 0;
+        while work.load(Ordering::Relaxed) < 2 {
+            if state.prepare_sleep() {
+                if work.load(Ordering::Relaxed) < 2 {
+                    while os_wakes.load(Ordering::Acquire) == heard {
+                        thread::yield_now(); // asleep: only a wake gets us out
+                    }
+                }
+                heard = os_wakes.load(Ordering::Acquire);
+                state.wake_up();
+            }
+        }
+        notifiers.into_iter().for_each(|notifier| notifier.join().expect("no panic"));
+    });
+}
+
+#[test]
+fn mailbox_commands_of_two_senders_all_arrive() {
+    loom::model(|| {
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let (tx, mut rx) = mailbox(Waker::new(Box::new(CountWakes(wakes.clone()))));
+        let senders: Vec<_> = [tx.clone(), tx]
+            .into_iter()
+            .enumerate()
+            .map(|(number, tx)| thread::spawn(move || tx.send(number)))
+            .collect();
+        let (mut got, mut heard) = (std::collections::VecDeque::new(), 0);
+        while got.len() < 2 {
+            rx.drain_into(&mut got);
+            if got.len() < 2 && rx.waker().state().prepare_sleep() {
+                if rx.is_empty() {
+                    while wakes.load(Ordering::Acquire) == heard {
+                        thread::yield_now(); // asleep: only a wake gets us out
+                    }
+                }
+                heard = wakes.load(Ordering::Acquire);
+                rx.waker().state().wake_up();
+            }
+        }
+        got.make_contiguous().sort_unstable();
+        assert_eq!(got, [0, 1]);
+        senders.into_iter().for_each(|sender| sender.join().expect("no panic"));
+    });
+}
+
 /// Slabs of four bytes: each message starts a segment of its own, and the slab of the one before goes back meanwhile.
 #[test]
 fn stream_bytes_are_whole_across_slabs() {

@@ -15,7 +15,7 @@
 //! must look at its queues *after* `prepare_sleep` said yes. Whichever swap comes second sees the other's work.
 
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
 
 const AWAKE: u32 = 0;
 const SLEEPING: u32 = 1;
@@ -40,9 +40,10 @@ impl WakeState {
     /// Notifier: call after the work is visible. True if the waiter sleeps and needs an OS wake.
     #[inline]
     pub fn notify(&self) -> bool {
-        // A plain load first: a waiter that was told already costs no write to its line. Pairs with the swap in
-        // `prepare_sleep`/`wake_up`: NOTIFIED stays until the waiter itself takes it away, and it looks at its queues
-        // after that, so work published before this load is seen.
+        // A plain load first: a waiter that was told already costs no write to its line. NOTIFIED stays until the waiter
+        // itself takes it away, and it looks at its queues after that. The fence pairs with those in `prepare_sleep` and
+        // `wake_up`: either this load finds the mark taken away, or the waiter finds the work. Without it both could miss.
+        fence(Ordering::SeqCst);
         if self.0.load(Ordering::SeqCst) == NOTIFIED {
             return false;
         }
@@ -54,7 +55,7 @@ impl WakeState {
         match self.0.compare_exchange(AWAKE, SLEEPING, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => true,
             Err(_) => {
-                self.0.swap(AWAKE, Ordering::SeqCst);
+                self.wake_up();
                 false
             }
         }
@@ -63,6 +64,7 @@ impl WakeState {
     /// Waiter: woke up, or decided not to sleep after all. Call before looking at the queues.
     pub fn wake_up(&self) {
         self.0.swap(AWAKE, Ordering::SeqCst);
+        fence(Ordering::SeqCst); // pairs with the fence in `notify`
     }
 
     /// True if a notification is waiting (a hint; for spinning waiters).
