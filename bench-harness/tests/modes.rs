@@ -97,3 +97,18 @@ fn a_sweep_finds_a_rate_and_measures_at_parts_of_it() {
         assert_eq!(document["cells"].as_array().unwrap().len(), points.len());
     }
 }
+
+#[test]
+fn options_of_the_libraries_do_not_stop_them() {
+    let sets: [&[&str]; 3] = [
+        &["--wait-policy", "sleep", "--sndbuf", "256KiB", "--rcvbuf", "256KiB"],
+        &["--wait-policy", "spin", "--cpu-io", "0", "--io-threads", "2", "--driver", "epoll"],
+        &["--pin-first", "--hwm", "10"],
+    ];
+    for set in sets {
+        let mut more = vec!["--transports", "tcp"];
+        more.extend(set);
+        let figures = figures("round-trip,throughput", &more);
+        assert_eq!(figures.len(), 2 * libraries().len(), "{set:?}");
+    }
+}
