@@ -53,7 +53,7 @@ fn requests_after_silence_are_measured_at_least_ten_times() {
 
 #[test]
 fn idle_connections_tell_memory_and_processor_time() {
-    let figures = figures("idle-connections", &["--connections", "25"]);
+    let figures = figures("idle-connections", &["--connections", "40"]);
     assert_eq!(figures.len(), 2 * libraries().len(), "ipc and tcp; inproc has no connections");
     for cell in figures {
         assert!(cell["bytes_per_connection"]["median"].as_f64().unwrap() > 0.0, "{cell}");
