@@ -384,7 +384,7 @@ impl RunArgs {
                 counts.into_iter().flat_map(to).collect()
             }
             WorkloadKind::FanIn => {
-                let senders = self.fan_in.unwrap_or(quick(3, 100));
+                let senders = self.fan_in.unwrap_or(quick(40, 100));
                 each_size(&|size| Workload::saturating(Pattern::FanIn { senders }, size))
             }
             WorkloadKind::RouterDealer => {

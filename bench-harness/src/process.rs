@@ -163,7 +163,8 @@ impl Run {
                 let command = self.waiting_connector.take().context("a second endpoint came")?;
                 let mut process =
                     RoleProcess::start(command, Side::Connector, self.sender.clone())?;
-                process.pass_on(line)?;
+                // If it has ended already, its exit says more than our failure to reach it.
+                let _ = process.pass_on(line);
                 self.connector = Some(process);
                 Ok(())
             }

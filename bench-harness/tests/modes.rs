@@ -53,7 +53,7 @@ fn requests_after_silence_are_measured_at_least_ten_times() {
 
 #[test]
 fn idle_connections_tell_memory_and_processor_time() {
-    let figures = figures("idle-connections", &["--connections", "25"]);
+    let figures = figures("idle-connections", &["--connections", "40"]);
     assert_eq!(figures.len(), 2 * libraries().len(), "ipc and tcp; inproc has no connections");
     for cell in figures {
         assert!(cell["bytes_per_connection"]["median"].as_f64().unwrap() > 0.0, "{cell}");
@@ -95,5 +95,20 @@ fn a_sweep_finds_a_rate_and_measures_at_parts_of_it() {
         let points = sweep["points"].as_array().unwrap();
         assert_eq!(points.last().unwrap()[0], 100);
         assert_eq!(document["cells"].as_array().unwrap().len(), points.len());
+    }
+}
+
+#[test]
+fn options_of_the_libraries_do_not_stop_them() {
+    let sets: [&[&str]; 3] = [
+        &["--wait-policy", "sleep", "--sndbuf", "256KiB", "--rcvbuf", "256KiB"],
+        &["--wait-policy", "spin", "--cpu-io", "0", "--io-threads", "2", "--driver", "epoll"],
+        &["--pin-first", "--hwm", "10"],
+    ];
+    for set in sets {
+        let mut more = vec!["--transports", "tcp"];
+        more.extend(set);
+        let figures = figures("round-trip,throughput", &more);
+        assert_eq!(figures.len(), 2 * libraries().len(), "{set:?}");
     }
 }

@@ -3,10 +3,12 @@
 
 use std::fmt::Write as _;
 
-use super::units::micros;
+use super::units::{micros, short};
 use crate::document::Document;
 use crate::histogram::{FEWEST_SAMPLES_ABOVE, Latencies};
 use crate::results::{Cell, Since};
+use crate::sweep::Sweep;
+use crate::workload::Workload;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 420.0;
@@ -15,12 +17,18 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 46.0;
 const BOTTOM: f64 = 46.0;
 /// Distinguishable with every kind of colour vision, and in grey.
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000"];
+const COLOURS: [&str; 7] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00"];
+/// Between names above the plot, where there is room for that.
+const NAME_WIDTH: f64 = 150.0;
 const STEPS_PER_DECADE: u32 = 20;
 
 /// The plots of a run with their file names: one for all libraries of each latency workload over
-/// each transport.
+/// each transport; for a sweep one per library with a line for each part of its highest rate.
 pub fn of(document: &Document) -> Vec<(String, String)> {
+    if !document.sweeps.is_empty() {
+        return document.sweeps.iter().map(|sweep| of_sweep(document, sweep)).collect();
+    }
     let mut plots: Vec<(String, String)> = Vec::new();
     for cell in document.cells.iter().filter(|cell| cell.workload.measures_latency()) {
         let name = format!("{}-{}", cell.workload.label(), cell.transport.name());
@@ -41,6 +49,28 @@ pub fn of(document: &Document) -> Vec<(String, String)> {
         }
     }
     plots
+}
+
+fn of_sweep(document: &Document, sweep: &Sweep) -> (String, String) {
+    let names: Vec<_> = sweep.points.iter().map(|(percent, _)| format!("{percent} %")).collect();
+    let latency = |workload: &Workload| {
+        let wanted = (*workload, sweep.transport, sweep.peer);
+        let cell = document
+            .cells
+            .iter()
+            .find(|cell| (cell.workload, cell.transport, cell.peer) == wanted)?;
+        Some(cell.latency(Since::Intended)?.merged)
+    };
+    let points = names.iter().zip(&sweep.points);
+    let lines: Vec<_> = points
+        .filter_map(|(name, (_, workload))| Some((name.as_str(), latency(workload)?)))
+        .collect();
+    let (transport, peer) = (sweep.transport.name(), sweep.peer);
+    let title = format!(
+        "one-way latency, {transport}, {peer}, at parts of {} msg/s",
+        short(sweep.sustained_per_second as f64)
+    );
+    (format!("sweep-{transport}-{peer}"), svg(&title, &lines))
 }
 
 /// The area in which lines are drawn, and what it spans.
@@ -86,14 +116,19 @@ pub fn svg(title: &str, lines: &[(&str, Latencies)]) -> String {
     for (index, (name, latencies)) in lines.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         line(&mut svg, &area, latencies, colour);
-        let x = LEFT + 150.0 * index as f64;
+        let each = NAME_WIDTH.min((WIDTH - LEFT) / lines.len() as f64);
+        let x = LEFT + each * index as f64;
+        let samples = if each < NAME_WIDTH {
+            String::new()
+        } else {
+            format!(" ({} samples)", latencies.count())
+        };
         let _ = writeln!(
             svg,
             "<rect x=\"{x}\" y=\"26\" width=\"14\" height=\"4\" fill=\"{colour}\"/>\
-             <text x=\"{}\" y=\"33\">{} ({} samples)</text>",
+             <text x=\"{}\" y=\"33\">{}{samples}</text>",
             x + 18.0,
-            escaped(name),
-            latencies.count()
+            escaped(name)
         );
     }
     svg + "</svg>\n"
@@ -207,6 +242,22 @@ mod tests {
             let svg = svg("x", &[("one", latencies)]);
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{values:?}: {svg}");
         }
+    }
+
+    #[test]
+    fn a_sweep_has_a_plot_per_library_with_a_line_per_rate() {
+        let mut document = sample(1000, 10, 1);
+        let Cell { workload, transport, peer, .. } = document.cells[0];
+        document.sweeps.push(Sweep {
+            transport,
+            peer,
+            sustained_per_second: 1000,
+            tried: vec![(1000, true)],
+            points: vec![(50, workload), (100, workload)],
+        });
+        let plots = of(&document);
+        assert_eq!((plots.len(), plots[0].0.as_str()), (1, "sweep-tcp-zeroring"));
+        assert!(plots[0].1.contains("50 % (1000 samples)") && plots[0].1.contains(">100 % ("));
     }
 
     #[test]

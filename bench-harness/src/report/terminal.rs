@@ -88,7 +88,10 @@ pub fn results(document: &Document) -> String {
 pub fn sections(document: &Document) -> String {
     let mut text = String::new();
     for transport in Transport::ALL {
-        for workload in workloads(document, |workload| workload.measures_latency()) {
+        // A sweep's cells stand in its own tables, each library at rates of its own.
+        let compared =
+            |workload: &Workload| workload.measures_latency() && document.sweeps.is_empty();
+        for workload in workloads(document, compared) {
             let cells = cells_of(document, transport, |cell| cell.workload == workload);
             if !cells.is_empty() {
                 text += &latency_section(document, workload, transport, &cells);
@@ -481,6 +484,10 @@ fn sweep_section(document: &Document) -> String {
 
 /// The figures people ask for first, each against the baseline.
 pub fn glance(document: &Document) -> String {
+    // The rates of a sweep differ between libraries; its own tables say it all.
+    if !document.sweeps.is_empty() {
+        return String::new();
+    }
     let mut table = table(&["at a glance", "", "", "libzmq", "ratio, min–max"]);
     let ours = |cell: &&Cell| cell.peer != PeerName::BASELINE;
     let mut rows = 0;

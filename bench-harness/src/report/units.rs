@@ -32,14 +32,19 @@ pub fn spaced(rate: f64) -> String {
 
 /// Ours over theirs.
 pub fn ratio(ours: f64, theirs: f64) -> String {
-    if theirs > 0.0 { format!("{:.2}×", ours / theirs) } else { dash() }
+    if theirs > 0.0 { format!("{}×", factor(ours / theirs)) } else { dash() }
+}
+
+/// Two decimals, or three where two would leave hardly anything.
+fn factor(value: f64) -> String {
+    if value < 0.095 { format!("{value:.3}") } else { format!("{value:.2}") }
 }
 
 /// A ratio over repeats, its extremes below it, marked when it rests on doubtful percentiles.
 pub fn spread_ratio(ratio: Option<Spread>, doubtful: bool) -> String {
     let mark = if doubtful { "*" } else { "" };
     ratio.map_or_else(dash, |Spread { median, min, max }| {
-        format!("{median:.2}×{mark}\n{min:.2}–{max:.2}")
+        format!("{}×{mark}\n{}–{}", factor(median), factor(min), factor(max))
     })
 }
 
@@ -51,6 +56,15 @@ pub fn dash() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_ratios_keep_a_digit_that_says_something() {
+        assert_eq!(ratio(1.0, 2.0), "0.50×");
+        assert_eq!(ratio(4.0, 1000.0), "0.004×");
+        assert_eq!(ratio(1.0, 0.0), dash());
+        let spread = Spread { median: 0.05, min: 0.04, max: 1.5 };
+        assert_eq!(spread_ratio(Some(spread), true), "0.050×*\n0.040–1.50");
+    }
 
     #[test]
     fn numbers_keep_three_digits() {

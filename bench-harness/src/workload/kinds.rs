@@ -229,7 +229,9 @@ impl Workload {
             (Pattern::FanIn { senders }, _) => format!("{senders} PUSH to one PULL"),
             (Pattern::Proxy, _) => "PUSH, proxy, PULL".into(),
             (Pattern::Idle { connections }, _) => format!("{connections} idle connections to PULL"),
-            (_, Load::OpenLoop { .. }) => "PUSH/PULL, open loop".into(),
+            (_, Load::OpenLoop { rate_per_second, .. }) => {
+                format!("PUSH/PULL, open loop at {rate_per_second} msg/s")
+            }
             _ if self.parts > 1 => format!("PUSH/PULL, {} parts each", self.parts),
             _ => "PUSH/PULL".into(),
         }
