@@ -113,7 +113,8 @@ fn pattern(sequence: u64) -> [u8; 8] {
 /// Checks that measured messages come complete and in order.
 #[derive(Debug, Clone, Default)]
 pub struct SequenceCheck {
-    expected: u64,
+    /// The sequence number that should come next.
+    pub expected: u64,
     /// Messages observed.
     pub received: u64,
     /// Those that came after a higher one, or twice.

@@ -16,6 +16,7 @@
 mod fair_queue;
 mod fan_out;
 mod load_balancer;
+mod pace;
 mod pipes;
 mod reply;
 mod reply_check;

@@ -5,24 +5,14 @@ use std::sync::Arc;
 
 use zeroring_base::slab::SlabWriter;
 use zeroring_base::stream::NoMemory;
-use zeroring_base::time::{Clock, NS_PER_US};
+use zeroring_base::time::Clock;
 use zeroring_base::{Message, PartRef, SlabPool, limits};
 
+use super::pace::Pace;
 use crate::io::command::EndpointId;
 use crate::io::link::{Flushed, RxOwner};
 use crate::pipe::{Part, PipeReader, PipeWriter, inproc_high_water_mark};
 use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
-
-/// A sender whose last message went out longer ago than this writes the next one itself; a faster one batches.
-const INLINE_GAP_NS: u64 = 3 * NS_PER_US;
-/// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
-const BURST_WRITES_MAX: u32 = 4;
-/// How long a batching sender leaves messages behind before it writes them itself.
-const BATCH_AGE_NS: u64 = 20 * NS_PER_US;
-/// How often a batching sender looks at the clock.
-const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
-/// A sender that is so fast that it would look less often than this looks all the same.
-const MESSAGES_PER_LOOK_MAX: u64 = 64;
 
 /// One peer of a socket.
 pub struct Pipe {
@@ -48,37 +38,7 @@ pub struct Pipe {
     pub peer_marks: Option<(u32, u32)>,
     writer: PipeWriter,
     reader: PipeReader,
-    flush: FlushState,
-}
-
-/// What decides who writes a pipe's next message.
-#[derive(Default)]
-struct FlushState {
-    last_write_ns: u64,
-    /// Writes one by one that the present burst may still have.
-    burst_writes_left: u32,
-    last_look_ns: u64,
-    messages_since_look: u64,
-    /// Messages between two looks at the clock: as many as the sender makes in [`LOOK_INTERVAL_NS`].
-    messages_per_look: u64,
-}
-
-impl FlushState {
-    /// Looks at the clock, and sets when to look next. Returns the time between the last messages.
-    fn look(&mut self, now_ns: u64) -> u64 {
-        let gap_ns = now_ns.saturating_sub(self.last_look_ns) / self.messages_since_look.max(1);
-        self.messages_per_look = LOOK_INTERVAL_NS
-            .checked_div(gap_ns)
-            .unwrap_or(u64::MAX)
-            .clamp(1, MESSAGES_PER_LOOK_MAX);
-        self.begin_counting(now_ns);
-        gap_ns
-    }
-
-    fn begin_counting(&mut self, now_ns: u64) {
-        self.last_look_ns = now_ns;
-        self.messages_since_look = 0;
-    }
+    pace: Pace,
 }
 
 impl std::fmt::Debug for Pipe {
@@ -109,7 +69,7 @@ impl Pipe {
             is_replaced: false,
             writer: new.writer,
             reader: new.reader,
-            flush: FlushState::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -265,38 +225,25 @@ impl Pipe {
         self.writer.rollback();
     }
 
-    /// Decides who writes (DESIGN 2.1): this thread if nothing else is queued and the last message is a while ago, or a
-    /// full batch is there; otherwise the I/O thread, which is told once and then watches.
+    /// Decides who writes, see [`Pace`]: this thread, or the I/O thread, which is told once and then watches.
     #[inline]
     fn start_on_its_way(&mut self, told: bool, own_bytes: u64, clock: &Clock, may_write: bool) {
         let unwritten_bytes = self.writer.unread_bytes();
         if told || unwritten_bytes <= own_bytes {
             self.nothing_else_is_queued(told, clock, may_write);
-        } else if unwritten_bytes >= limits::FLUSH_BYTES as u64 {
+        } else if unwritten_bytes >= limits::FLUSH_BYTES as u64
+            || may_write && self.pace.writes_batch(clock)
+        {
             self.write_batch(clock);
-        } else {
-            self.flush.messages_since_look += 1;
-            if self.flush.messages_since_look >= self.flush.messages_per_look {
-                self.write_if_late(clock);
-            }
         }
     }
 
     #[cold]
     fn nothing_else_is_queued(&mut self, told: bool, clock: &Clock, may_write: bool) {
         let PipePeer::Link(link) = &self.peer else { return };
-        let now_ns = clock.now_ns();
-        let flush = &mut self.flush;
-        if now_ns.saturating_sub(flush.last_write_ns) >= INLINE_GAP_NS {
-            flush.burst_writes_left = BURST_WRITES_MAX;
-        }
-        flush.messages_per_look = 1;
-        flush.begin_counting(now_ns);
-        flush.last_write_ns = now_ns;
-        if may_write && flush.burst_writes_left > 0 && link.is_connected() {
-            flush.burst_writes_left -= 1;
+        if may_write && link.is_connected() && self.pace.writes_single(clock) {
             let drained = matches!(link.drive_tx(told), Flushed::Drained);
-            self.flush.last_write_ns = clock.now_ns();
+            self.pace.wrote(clock);
             if drained {
                 return;
             }
@@ -311,20 +258,7 @@ impl Pipe {
         let PipePeer::Link(link) = &self.peer else { return };
         // The I/O thread watches this pipe: whatever does not go now, it will write.
         drop(link.drive_tx(false));
-        self.flush.last_write_ns = clock.now_ns();
-        self.flush.begin_counting(self.flush.last_write_ns);
-    }
-
-    /// Messages were left behind. A sender that is in no hurry any more writes them, and so does one that left them for
-    /// long.
-    #[cold]
-    fn write_if_late(&mut self, clock: &Clock) {
-        let now_ns = clock.now_ns();
-        let gap_ns = self.flush.look(now_ns);
-        let age_ns = now_ns.saturating_sub(self.flush.last_write_ns);
-        if gap_ns >= INLINE_GAP_NS || age_ns >= BATCH_AGE_NS {
-            self.write_batch(clock);
-        }
+        self.pace.wrote(clock);
     }
 
     /// Writes what is left behind; the application is about to wait.
@@ -334,7 +268,7 @@ impl Pipe {
             && link.is_connected()
         {
             drop(link.drive_tx(false));
-            self.flush.last_write_ns = clock.now_ns();
+            self.pace.wrote(clock);
         }
     }
 

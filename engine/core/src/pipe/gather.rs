@@ -193,22 +193,19 @@ impl Gather {
         Some((self.consume(header.header_bytes + body_bytes), result))
     }
 
-    /// Says that nothing was found and that the writer shall tell. True if there is something after all.
-    pub fn wait_or_ready(&mut self) -> bool {
-        match &mut self.conflate {
-            None => self.stream.wait_or_ready(),
-            Some(conflated) => {
-                conflated.slot.wait_or_ready() || self.stream.position() != self.stream.published()
-            }
-        }
-    }
-
-    /// Like [`wait_or_ready`](Self::wait_or_ready) for a caller that is the writer itself: nothing can come in between.
-    pub fn wait_own(&mut self) {
+    /// Says that nothing was found and that the writer shall tell. A heavy barrier and [`has_more`](Self::has_more) follow,
+    /// unless the caller is the writer itself: then nothing can come in between.
+    pub fn ask_to_be_told(&mut self) {
         match &mut self.conflate {
             None => self.stream.ask_to_be_told(),
             Some(conflated) => drop(conflated.slot.wait_or_ready()),
         }
+    }
+
+    /// True if something was sent that was not taken yet.
+    pub fn has_more(&self) -> bool {
+        let has_newest = self.conflate.as_ref().is_some_and(|conflated| conflated.slot.is_full());
+        has_newest || self.stream.has_more()
     }
 
     /// True if the application's end is gone and everything it sent was written.

@@ -4,7 +4,10 @@
 //! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`] until it is found with nothing
 //! left to write. While it is watched the sender needs no wake, whatever it sends.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use zeroring_base::barrier;
 
 use super::connection::End;
 use super::{EventLoop, Timer};
@@ -13,16 +16,16 @@ use crate::io::link::{Flushed, Link, RxEnd};
 /// How long a message may wait for its sender's next one before the loop writes it.
 const WATCH_INTERVAL_NS: u64 = 100_000;
 
-/// Links that are being streamed into.
+/// Links that are being streamed into, by their ids.
 #[derive(Default)]
 pub(super) struct Watched {
-    links: Vec<Arc<Link>>,
+    links: BTreeMap<u64, Arc<Link>>,
     timer_is_set: bool,
 }
 
 impl Watched {
     pub fn forget(&mut self, link: &Arc<Link>) {
-        self.links.retain(|watched| !Arc::ptr_eq(watched, link));
+        self.links.remove(&link.id);
     }
 }
 
@@ -78,9 +81,7 @@ impl EventLoop {
     }
 
     fn watch(&mut self, link: &Arc<Link>) {
-        if !self.watched.links.iter().any(|watched| Arc::ptr_eq(watched, link)) {
-            self.watched.links.push(link.clone());
-        }
+        self.watched.links.entry(link.id).or_insert_with(|| link.clone());
         self.set_watch_timer();
     }
 
@@ -94,14 +95,26 @@ impl EventLoop {
     /// Flushes watched links; lets go of those that have nothing left to write.
     pub(super) fn look_at_watched(&mut self) {
         self.watched.timer_is_set = false;
-        for link in std::mem::take(&mut self.watched.links) {
-            let quiet = {
-                let mut tx = link.tx();
-                // Once `wait_or_ready` said that there is nothing, the sender tells of the next message.
-                tx.is_drained() && !tx.wait_or_ready()
-            };
-            if !quiet && self.flush(&link) {
-                self.watched.links.push(link);
+        let mut links = std::mem::take(&mut self.watched.links);
+        let mut quiet = Vec::new();
+        for link in links.values() {
+            let mut tx = link.tx();
+            if tx.is_drained() {
+                tx.ask_to_be_told();
+                quiet.push(link.id);
+            }
+        }
+        if !quiet.is_empty() {
+            barrier::heavy(); // one for all of them: it stops every core that runs a thread of ours
+        }
+        // What was asked and has nothing more now is told of its next message.
+        quiet.retain(|id| links.get(id).is_some_and(|link| !link.tx().has_more()));
+        for id in quiet {
+            links.remove(&id);
+        }
+        for (id, link) in links {
+            if self.flush(&link) {
+                self.watched.links.insert(id, link);
             }
         }
         self.set_watch_timer();

@@ -221,7 +221,10 @@ impl LinkRx {
                         return driven; // a short read: the kernel had no more
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return driven,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.release_idle_slab();
+                    return driven;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     driven.end = Some(RxEnd::from_io(&error));
@@ -311,6 +314,14 @@ impl LinkRx {
             None => FRAME_HEADER_BYTES_MAX,
         };
         usize::try_from(missing).unwrap_or(rest).clamp(1, rest)
+    }
+
+    /// Nothing came: a slab of which nothing is in use goes back, so that an idle connection holds none.
+    fn release_idle_slab(&mut self) {
+        if self.pending() == 0 && self.slab.as_mut().is_some_and(SlabWriter::try_reset) {
+            self.slab = None;
+            self.start = 0;
+        }
     }
 
     /// Bytes in the slab that are not published.

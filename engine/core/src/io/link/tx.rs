@@ -130,15 +130,23 @@ impl LinkTx {
         self.out.as_ref().map_or(0, Gather::published)
     }
 
-    /// Says that nothing was found and that the sender shall tell. True if there is something after all.
-    pub fn wait_or_ready(&mut self) -> bool {
-        self.out.as_mut().is_some_and(Gather::wait_or_ready)
+    /// Says that nothing was found and that the sender shall tell; one [`heavy`](zeroring_base::barrier::heavy) barrier
+    /// for all that were asked and [`has_more`](Self::has_more) follow.
+    pub fn ask_to_be_told(&mut self) {
+        if let Some(out) = &mut self.out {
+            out.ask_to_be_told();
+        }
+    }
+
+    /// True if the application sent something that was not taken yet.
+    pub fn has_more(&self) -> bool {
+        self.out.as_ref().is_some_and(Gather::has_more)
     }
 
     /// The sender itself drained the pipe and asks to be asked: its next message finds nobody looking after the pipe.
     pub fn wait_own(&mut self) {
         if let Some(out) = &mut self.out {
-            out.wait_own();
+            out.ask_to_be_told();
         }
     }
 

@@ -1,0 +1,178 @@
+//! Who writes what is sent (DESIGN 2.1): the sending thread itself, or the I/O thread that looks after the pipe.
+//!
+//! A message that finds nothing else queued is written at once by a thread that is in no hurry: nobody has to be woken.
+//! A thread in a hurry batches: whatever it leaves behind goes out together, when a batch is full, when it has been
+//! left for long, when the thread is about to wait, or when the I/O thread comes round.
+//!
+//! Hurry is a matter of the thread, not of the pipe: one that serves a hundred sockets in turn sends each of its messages
+//! a while after the last one of the same pipe, and would still spend all its time in system calls.
+
+use std::cell::Cell;
+
+use zeroring_base::time::{Clock, NS_PER_US};
+
+/// A thread that sent nothing for this long is in no hurry.
+const HURRY_GAP_NS: u64 = 3 * NS_PER_US;
+/// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
+const BURST_WRITES_MAX: u32 = 4;
+/// How long a thread in a hurry leaves messages behind before it writes a batch itself.
+const BATCH_AGE_NS: u64 = 20 * NS_PER_US;
+/// How often a sender that leaves messages behind looks at the clock.
+const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
+/// A sender that is so fast that it would look less often than this looks all the same.
+const MESSAGES_PER_LOOK_MAX: u64 = 64;
+
+/// What a thread did last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hurry {
+    sent_ns: u64,
+    wrote_ns: u64,
+    /// Writes one by one that the present burst may still have.
+    burst_writes_left: u32,
+}
+
+thread_local! {
+    static THREAD: Cell<Hurry> = Cell::default();
+}
+
+/// The pace of one pipe's sender.
+#[derive(Debug, Default)]
+pub struct Pace {
+    looked_ns: u64,
+    messages_since_look: u64,
+    /// Messages between two looks at the clock: as many as the sender makes in [`LOOK_INTERVAL_NS`].
+    messages_per_look: u64,
+    /// Under a virtual clock one thread plays all parts: there each pipe has a hurry of its own.
+    own: Hurry,
+}
+
+impl Pace {
+    /// A message found nothing else queued. True if its sender shall write it at once.
+    pub fn writes_single(&mut self, clock: &Clock) -> bool {
+        let now_ns = clock.now_ns();
+        self.begin_counting(now_ns);
+        self.messages_per_look = 1;
+        self.with_hurry(clock, |hurry| {
+            if now_ns.saturating_sub(hurry.sent_ns) >= HURRY_GAP_NS {
+                hurry.burst_writes_left = BURST_WRITES_MAX;
+            }
+            hurry.sent_ns = now_ns;
+            let writes = hurry.burst_writes_left > 0;
+            hurry.burst_writes_left = hurry.burst_writes_left.saturating_sub(1);
+            writes
+        })
+    }
+
+    /// A message was left behind others. True if its sender shall write them all now.
+    #[inline]
+    pub fn writes_batch(&mut self, clock: &Clock) -> bool {
+        self.messages_since_look += 1;
+        self.messages_since_look >= self.messages_per_look && self.look(clock)
+    }
+
+    #[cold]
+    fn look(&mut self, clock: &Clock) -> bool {
+        let now_ns = clock.now_ns();
+        let gap_ns = now_ns.saturating_sub(self.looked_ns) / self.messages_since_look;
+        self.messages_per_look = LOOK_INTERVAL_NS
+            .checked_div(gap_ns)
+            .unwrap_or(u64::MAX)
+            .clamp(1, MESSAGES_PER_LOOK_MAX);
+        self.begin_counting(now_ns);
+        self.with_hurry(clock, |hurry| {
+            let is_in_hurry = now_ns.saturating_sub(hurry.sent_ns) < HURRY_GAP_NS;
+            let is_late = now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS;
+            hurry.sent_ns = now_ns;
+            is_late || !is_in_hurry
+        })
+    }
+
+    fn begin_counting(&mut self, now_ns: u64) {
+        self.looked_ns = now_ns;
+        self.messages_since_look = 0;
+    }
+
+    /// The sender wrote.
+    pub fn wrote(&mut self, clock: &Clock) {
+        let now_ns = clock.now_ns();
+        self.with_hurry(clock, |hurry| (hurry.sent_ns, hurry.wrote_ns) = (now_ns, now_ns));
+    }
+
+    fn with_hurry<R>(&mut self, clock: &Clock, f: impl FnOnce(&mut Hurry) -> R) -> R {
+        if clock.is_virtual() {
+            return f(&mut self.own);
+        }
+        let mut hurry = THREAD.get();
+        let result = f(&mut hurry);
+        THREAD.set(hurry);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroring_base::time::VirtualClock;
+
+    struct Bench {
+        hand: VirtualClock,
+        clock: Clock,
+        pace: Pace,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let hand = VirtualClock::new(1_000_000_000);
+            Self { clock: Clock::Virtual(hand.clone()), hand, pace: Pace::default() }
+        }
+
+        fn wait_ns(&self, ns: u64) {
+            self.hand.advance_to(self.clock.now_ns() + ns);
+        }
+    }
+
+    #[test]
+    fn a_sender_that_is_in_no_hurry_writes_every_message() {
+        let mut bench = Bench::new();
+        for _ in 0..100 {
+            assert!(bench.pace.writes_single(&bench.clock));
+            bench.pace.wrote(&bench.clock);
+            bench.wait_ns(HURRY_GAP_NS);
+        }
+    }
+
+    #[test]
+    fn a_burst_is_written_one_by_one_at_first() {
+        let mut bench = Bench::new();
+        let written = (0..100).filter(|_| {
+            bench.wait_ns(100);
+            bench.pace.writes_single(&bench.clock)
+        });
+        assert_eq!(written.count(), BURST_WRITES_MAX as usize);
+    }
+
+    #[test]
+    fn a_stream_is_written_in_batches_and_looks_at_the_clock_now_and_then() {
+        let mut bench = Bench::new();
+        bench.pace.wrote(&bench.clock);
+        bench.pace.writes_single(&bench.clock);
+        let batches = (0..10_000).filter(|_| {
+            bench.wait_ns(50);
+            let writes = bench.pace.writes_batch(&bench.clock);
+            if writes {
+                bench.pace.wrote(&bench.clock);
+            }
+            writes
+        });
+        let expected = 10_000 * 50 / BATCH_AGE_NS as usize;
+        assert!((expected / 2..=expected).contains(&batches.count()));
+    }
+
+    #[test]
+    fn what_was_left_behind_goes_with_the_next_message_of_a_slow_sender() {
+        let mut bench = Bench::new();
+        while bench.pace.writes_single(&bench.clock) {}
+        bench.wait_ns(HURRY_GAP_NS);
+        assert!(bench.pace.writes_batch(&bench.clock));
+    }
+}
