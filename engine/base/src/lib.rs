@@ -18,6 +18,7 @@
 //! `unsafe` lives only in `slab`, `ring` and `stream`; each names its invariant once, on the type.
 
 #![warn(missing_docs)]
+#![deny(unsafe_code)]
 
 pub mod barrier;
 pub mod counters;
@@ -25,9 +26,12 @@ pub mod limits;
 pub mod mailbox;
 pub mod msg;
 pub mod process;
+#[allow(unsafe_code)]
 pub mod ring;
 pub mod rng;
+#[allow(unsafe_code)]
 pub mod slab;
+#[allow(unsafe_code)]
 pub mod stream;
 pub mod sync;
 pub mod time;

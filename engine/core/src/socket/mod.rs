@@ -10,7 +10,8 @@
 //! | `commands` | what happened to its pipes |
 //! | `endpoints` | bind, connect, unbind, disconnect |
 //! | `settings` | options, by field and by number |
-//! | `wait` | spinning, sleeping, driving |
+//! | `wait` | waiting: driving connections, sleeping |
+//! | `spin` | how long to spin before that |
 //! | `cpus` | whether spinning can help |
 
 mod commands;
@@ -18,6 +19,7 @@ mod cpus;
 mod endpoints;
 mod handle;
 mod settings;
+mod spin;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wait;

@@ -3,10 +3,7 @@
 //! While it waits, the application thread drives its socket: it writes what its connections have left to send, and reads
 //! from the descriptors it has on loan. It is woken by bytes on those, or by its mailbox (an eventfd).
 //!
-//! # How long to spin
-//! Waking a sleeper costs tens of microseconds; spinning costs a core. `Adaptive` spins up to [`SPIN_NS`] as long as
-//! that usually pays: after a few waits in vain it spins less and less often, until it pays again. On a machine with one
-//! CPU it never spins: whoever we wait for needs it.
+//! How long it spins before it sleeps is said in [`spin`](super::spin).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,19 +16,12 @@ use zeroring_base::sync::spin_hint;
 use zeroring_base::time::{Clock, NS_PER_US, saturating_ns};
 use zeroring_base::wake::{NoSleep, OsWake, Waker};
 
-use super::cpus::has_other_cpus;
+use super::spin::{Spin, SpinHistory, Verdict};
 use super::{PipePeer, SocketCore, Timeout};
 use crate::error::RecvError;
 use crate::io::link::RxOwner;
 use crate::io::transport::{Handle, Stream};
 use crate::options::WaitPolicy;
-
-/// Longest spin of the adaptive policy: about what a sleep and its wake cost.
-const SPIN_NS: u64 = 60 * NS_PER_US;
-/// Waits in vain after which spinning is tried less often.
-const MISSES_FORGIVEN: u32 = 3;
-/// At the least every 64th wait spins, to notice that it pays again.
-const MISSES_MAX: u32 = MISSES_FORGIVEN + 6;
 
 /// Looks into the pipes between two looks at connections and mailbox while spinning.
 const LOOKS_PER_DRIVE: u32 = 2;
@@ -129,11 +119,9 @@ pub(super) struct Waiter {
     eventfd: Option<Arc<OwnedFd>>,
     /// An event loop watches the eventfd: it is kept readable while a message is there.
     is_level_triggered: bool,
-    misses: u32,
-    waits_since_spin: u32,
+    spins: SpinHistory,
     /// Waits in a row that were over at once: a stream comes in.
     short_waits: u32,
-    has_other_cpus: bool,
 }
 
 impl Waiter {
@@ -146,47 +134,15 @@ impl Waiter {
             Some(fd) => Box::new(EventFd::new(fd.clone())),
             None => Box::new(NoSleep),
         };
-        let waiter = Self {
-            eventfd,
-            is_level_triggered: false,
-            misses: 0,
-            waits_since_spin: 0,
-            short_waits: 0,
-            has_other_cpus: has_other_cpus(),
-        };
+        let waiter =
+            Self { eventfd, is_level_triggered: false, spins: SpinHistory::new(), short_waits: 0 };
         Ok((waiter, Waker::new(os)))
-    }
-
-    /// How long this wait may spin.
-    fn spin_ns(&mut self, policy: WaitPolicy) -> u64 {
-        match policy {
-            WaitPolicy::Sleep => 0,
-            WaitPolicy::Spin => u64::MAX,
-            WaitPolicy::Adaptive if !self.has_other_cpus => 0,
-            WaitPolicy::Adaptive => {
-                let every = 1u32 << self.misses.saturating_sub(MISSES_FORGIVEN);
-                self.waits_since_spin += 1;
-                if self.waits_since_spin < every {
-                    return 0;
-                }
-                self.waits_since_spin = 0;
-                SPIN_NS
-            }
-        }
     }
 
     /// Notes how a wait ended; see [`BATCH_PAUSE_NS`].
     fn waited(&mut self, was_short: bool) {
         self.short_waits =
             if was_short { (self.short_waits + 1).min(STREAM_AFTER_WAITS) } else { 0 };
-    }
-
-    fn spin_paid(&mut self) {
-        self.misses = 0;
-    }
-
-    fn spin_was_in_vain(&mut self) {
-        self.misses = (self.misses + 1).min(MISSES_MAX);
     }
 
     fn drain(&self) {
@@ -273,43 +229,73 @@ impl SocketCore {
         if clock.is_virtual() {
             return false; // whoever moves the clock has to let others run
         }
-        let spin_ns = self.waiter.spin_ns(self.options.wait_policy);
-        let spin_until_ns = start_ns.saturating_add(spin_ns);
+        let came = self
+            .spin(interest, start_ns, deadline, &clock)
+            .unwrap_or_else(|| self.sleep_until_progress(interest, deadline, &clock));
+        self.waiter.spins.waited(clock.now_ns().saturating_sub(start_ns));
+        came
+    }
+
+    /// Looks for progress again and again, as long as the policy allows. Returns what the wait came to, or `None` if the
+    /// thread should sleep now.
+    fn spin(
+        &mut self,
+        interest: Interest,
+        start_ns: u64,
+        deadline: Option<u64>,
+        clock: &Clock,
+    ) -> Option<bool> {
+        let policy = self.options.wait_policy;
+        let limit_ns = self.waiter.spins.limit_ns(policy);
+        let spin = Spin::new(start_ns, limit_ns, policy);
         let mut pauses = 1;
         loop {
             // A look at a line that a peer is writing slows the peer down: look a few times, then for connections.
-            for _ in 0..LOOKS_PER_DRIVE {
-                if self.has_data_for(interest) {
-                    self.waiter.waited(pauses == 1);
-                    if spin_ns > 0 {
-                        self.waiter.spin_paid();
-                    }
-                    return true;
-                }
-                for _ in 0..pauses {
-                    spin_hint();
-                }
+            let found = self.finds_data(interest, pauses);
+            if found {
+                self.waiter.waited(pauses == 1);
             }
             pauses = (pauses * 2).min(PAUSES_MAX);
-            if self.make_progress() {
-                if spin_ns > 0 {
-                    self.waiter.spin_paid();
+            if found || self.make_progress() {
+                if limit_ns > 0 {
+                    self.waiter.spins.paid();
                 }
-                return true;
+                return Some(true);
             }
             let now_ns = clock.now_ns();
             if deadline.is_some_and(|deadline| deadline <= now_ns) {
-                return false;
+                return Some(false);
             }
-            if now_ns >= spin_until_ns {
-                break;
+            match spin.go_on(now_ns, clock) {
+                Verdict::GoOn => continue,
+                Verdict::TimeIsUp if limit_ns == 0 => {} // it did not spin
+                Verdict::TimeIsUp => self.waiter.spins.was_in_vain(),
+                Verdict::CoreIsWanted => self.waiter.spins.core_was_wanted(),
             }
+            return None;
         }
-        if spin_ns > 0 {
-            self.waiter.spin_was_in_vain();
-        }
+    }
+
+    /// A few looks into the pipes, with `pauses` spin hints after each. True if something is there.
+    fn finds_data(&mut self, interest: Interest, pauses: u32) -> bool {
+        (0..LOOKS_PER_DRIVE).any(|_| {
+            let found = self.has_data_for(interest);
+            if !found {
+                (0..pauses).for_each(|_| spin_hint());
+            }
+            found
+        })
+    }
+
+    /// Sleeps until something happened (true) or the deadline passed.
+    fn sleep_until_progress(
+        &mut self,
+        interest: Interest,
+        deadline: Option<u64>,
+        clock: &Clock,
+    ) -> bool {
         loop {
-            self.sleep(interest, deadline, &clock);
+            self.sleep(interest, deadline, clock);
             if self.make_progress() || self.has_data_for(interest) {
                 return true;
             }
