@@ -27,8 +27,10 @@ use crate::options::WaitPolicy;
 const LOOKS_PER_DRIVE: u32 = 2;
 /// So many waits in a row that were over at once make a stream.
 const STREAM_AFTER_WAITS: u32 = 8;
-/// How long a reader lets a stream run ahead: the latency it adds there, and only there.
-const BATCH_PAUSE_NS: u64 = 3 * NS_PER_US;
+/// How long a reader lets a stream run ahead at first: the latency it adds there, and only there.
+const BATCH_PAUSE_MIN_NS: u64 = 3 * NS_PER_US;
+/// How long at most, where a reader stays at its writer's heels nevertheless.
+const BATCH_PAUSE_MAX_NS: u64 = 24 * NS_PER_US;
 /// Longest pause between two looks, in spin hints.
 const PAUSES_MAX: u32 = 16;
 
@@ -122,6 +124,9 @@ pub(super) struct Waiter {
     spins: SpinHistory,
     /// Waits in a row that were over at once: a stream comes in.
     short_waits: u32,
+    batch_pause_ns: u64,
+    /// When the last batch had gathered.
+    batch_began_ns: u64,
 }
 
 impl Waiter {
@@ -134,15 +139,34 @@ impl Waiter {
             Some(fd) => Box::new(EventFd::new(fd.clone())),
             None => Box::new(NoSleep),
         };
-        let waiter =
-            Self { eventfd, is_level_triggered: false, spins: SpinHistory::new(), short_waits: 0 };
+        let waiter = Self {
+            eventfd,
+            is_level_triggered: false,
+            spins: SpinHistory::new(),
+            short_waits: 0,
+            batch_pause_ns: BATCH_PAUSE_MIN_NS,
+            batch_began_ns: 0,
+        };
         Ok((waiter, Waker::new(os)))
     }
 
-    /// Notes how a wait ended; see [`BATCH_PAUSE_NS`].
+    /// Notes how a wait ended.
     fn waited(&mut self, was_short: bool) {
         self.short_waits =
             if was_short { (self.short_waits + 1).min(STREAM_AFTER_WAITS) } else { 0 };
+    }
+
+    /// How long the next batch may gather. A batch that was read in less time than it gathered in kept the reader at the
+    /// writer's heels: both then work on the same lines, and the writer is slow because of it.
+    fn batch_pause_ns(&mut self, now_ns: u64) -> u64 {
+        let read_ns = now_ns.saturating_sub(self.batch_began_ns);
+        let pause_ns = match self.batch_pause_ns {
+            pause_ns if read_ns < 2 * pause_ns => pause_ns * 2,
+            pause_ns if read_ns > 8 * pause_ns => pause_ns / 2,
+            pause_ns => pause_ns,
+        };
+        self.batch_pause_ns = pause_ns.clamp(BATCH_PAUSE_MIN_NS, BATCH_PAUSE_MAX_NS);
+        self.batch_pause_ns
     }
 
     fn drain(&self) {
@@ -315,12 +339,15 @@ impl SocketCore {
             return false;
         }
         let clock = self.context.clock();
-        let until_ns = clock.now_ns() + BATCH_PAUSE_NS;
-        while clock.now_ns() < until_ns {
+        let mut now_ns = clock.now_ns();
+        let until_ns = now_ns + self.waiter.batch_pause_ns(now_ns);
+        while now_ns < until_ns {
             for _ in 0..PAUSES_MAX {
                 spin_hint();
             }
+            now_ns = clock.now_ns();
         }
+        self.waiter.batch_began_ns = now_ns;
         let has_data = self.has_data_for(interest);
         if !has_data {
             self.waiter.waited(false);
