@@ -32,6 +32,7 @@ pub struct FanOut {
     /// PUB keeps nothing for the application.
     is_pub: bool,
     matching: Vec<usize>,
+    dropped_messages: u64,
     inside_message: bool,
     slab: Option<SlabWriter>,
     events: VecDeque<UpstreamEvent>,
@@ -74,6 +75,7 @@ impl FanOut {
             asked: Box::default(),
             is_pub,
             matching: Vec::new(),
+            dropped_messages: 0,
             inside_message: false,
             slab: None,
             events: VecDeque::new(),
@@ -89,6 +91,11 @@ impl FanOut {
     /// True for PUB.
     pub fn is_pub(&self) -> bool {
         self.is_pub
+    }
+
+    /// Messages that subscribers without room did not get, counted for each of them.
+    pub fn dropped_messages(&self) -> u64 {
+        self.dropped_messages
     }
 
     /// Number of distinct topics.
@@ -370,16 +377,14 @@ impl FanOut {
         }
         let nodrop = scope.options.xpub_nodrop;
         let pipes = &mut *scope.pipes;
-        let mut is_full = false;
-        matching.retain(|slot| {
-            let has_room = pipes.get_mut(*slot).is_some_and(super::Pipe::has_room);
-            is_full |= !has_room;
-            has_room
-        });
-        if nodrop && is_full {
+        let wanted = matching.len();
+        matching.retain(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::has_room));
+        let passed_over = wanted - matching.len();
+        if nodrop && passed_over > 0 {
             matching.clear();
             return Err(Refused::WouldBlock);
         }
+        self.dropped_messages += passed_over as u64;
         self.only_last = false;
         Ok(())
     }

@@ -116,6 +116,7 @@ pub struct Routing {
     notices: VecDeque<Notice>,
     inside_received: bool,
     outgoing: Outgoing,
+    dropped_messages: u64,
 }
 
 /// A raw connection came or went.
@@ -157,7 +158,13 @@ impl Routing {
             notices: VecDeque::new(),
             inside_received: false,
             outgoing: Outgoing::ExpectId,
+            dropped_messages: 0,
         }
+    }
+
+    /// Messages for peers that are not there or have no room.
+    pub fn dropped_messages(&self) -> u64 {
+        self.dropped_messages
     }
 
     /// The queue of received messages.
@@ -333,7 +340,10 @@ impl Routing {
         match (refused, slot) {
             (Some(refused), _) if mandatory => return Err(refused),
             (None, Some(slot)) => self.outgoing = Outgoing::To(slot),
-            _ => self.outgoing = Outgoing::Dropping,
+            _ => {
+                self.outgoing = Outgoing::Dropping;
+                self.dropped_messages += 1;
+            }
         }
         Ok(())
     }

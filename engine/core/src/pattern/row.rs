@@ -354,6 +354,15 @@ impl Pattern {
         }
     }
 
+    /// Messages that were accepted and not sent, because their peer had no room or was not there.
+    pub fn dropped_messages(&self) -> u64 {
+        match self {
+            Pattern::FanOut(fan_out) => fan_out.dropped_messages(),
+            Pattern::Routing(routing) => routing.dropped_messages(),
+            _ => 0, // these wait for room, or refuse
+        }
+    }
+
     /// Distinct topics stored; `None` for types without subscriptions.
     pub fn topics_count(&self) -> Option<usize> {
         match self {

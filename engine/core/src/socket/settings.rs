@@ -164,6 +164,12 @@ impl SocketCore {
         self.connect_routing_id = (!id.is_empty()).then(|| id.to_vec());
     }
 
+    /// Messages that were accepted and not sent, because their peer had no room (PUB, XPUB: counted for each subscriber)
+    /// or was not there (ROUTER).
+    pub fn dropped_messages(&self) -> u64 {
+        self.pattern.dropped_messages()
+    }
+
     /// Distinct topics stored; `None` for types without subscriptions.
     pub fn topics_count(&mut self) -> Option<usize> {
         self.process_commands();

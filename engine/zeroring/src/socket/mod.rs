@@ -176,6 +176,33 @@ impl<K: Kind> Socket<K> {
         self.core().level_fd()?.try_clone_to_owned()
     }
 
+    /// Messages that this socket accepted and did not send since it was made: those that a PUB or XPUB passed a slow
+    /// subscriber over with (counted for each such subscriber), and those that a ROUTER had for a peer that was not there
+    /// or had no room. Always zero for other types, which wait for room. Does not block. No libzmq counterpart: there they
+    /// go without a trace. [`set_xpub_nodrop`](Self::set_xpub_nodrop) and
+    /// [`set_router_mandatory`](Self::set_router_mandatory) turn such losses into errors.
+    ///
+    /// ```
+    /// # use zeroring::{Context, Pub, Sub};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = Context::new();
+    /// let (publisher, subscriber) = (context.socket::<Pub>()?, context.socket::<Sub>()?);
+    /// publisher.set_send_hwm(2);
+    /// subscriber.set_recv_hwm(1);
+    /// publisher.bind("inproc://ticks")?;
+    /// subscriber.subscribe("")?;
+    /// subscriber.connect("inproc://ticks")?;
+    /// for _ in 0..10 {
+    ///     publisher.send("tick")?; // never waits
+    /// }
+    /// assert_eq!(publisher.dropped_messages(), 7); // three fit
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn dropped_messages(&self) -> u64 {
+        self.core().dropped_messages()
+    }
+
     /// Monitor events that were lost because their reader was behind, over all monitors this socket had. They wait in a
     /// queue of 4096; the newest are dropped. Does not block. No libzmq
     /// counterpart: there the engine waits for the reader.
