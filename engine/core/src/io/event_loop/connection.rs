@@ -500,10 +500,14 @@ impl EventLoop {
 
     fn let_go_of_stream(&mut self, link: &Arc<Link>, was_traffic: bool, persistent: bool) {
         if persistent {
-            link.rx().detach();
+            let end_bytes = {
+                let mut rx = link.rx();
+                rx.detach();
+                rx.published_bytes()
+            };
             link.tx().detach(link);
             if was_traffic {
-                link.socket.send(SocketCommand::Disconnected(link.pipe));
+                link.socket.send(SocketCommand::Disconnected(link.pipe, end_bytes));
             }
             self.closing_link_lost_stream(link);
         } else {
