@@ -8,7 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg,
+};
 use zeroring_core::io::transport::{Connecting, Handle, Stream, StreamInfo};
 
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
@@ -42,6 +44,18 @@ impl Stream for FdStream {
             }),
         };
         Ok(sent?)
+    }
+
+    fn finish_writing(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.fd, Shutdown::Write)?)
+    }
+
+    fn undelivered_bytes(&self) -> io::Result<usize> {
+        if rustix::net::sockopt::socket_domain(&self.fd)? == AddressFamily::UNIX {
+            return Ok(0); // what was taken lies with the peer at once
+        }
+        // The end of the stream counts as a byte, and is acknowledged late by a peer that does not answer it.
+        Ok(crate::sys::unacknowledged_bytes(self.fd.as_fd())?.saturating_sub(1))
     }
 
     fn handle(&self) -> Handle<'_> {
@@ -160,6 +174,41 @@ mod tests {
         assert_eq!(a.try_recv(&mut [0; 8]).expect("end of stream"), 0);
         let error = a.try_send(&[IoSlice::new(b"x")]).expect_err("and no SIGPIPE");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn who_has_said_its_last_still_listens() {
+        let (a, b) = pair();
+        a.try_send(&[IoSlice::new(b"last")]).expect("fits");
+        a.finish_writing().expect("connected");
+        assert_eq!(a.undelivered_bytes().expect("connected"), 0, "it lies with the peer");
+        b.try_send(&[IoSlice::new(b"still")]).expect("fits");
+        let mut buf = [0; 16];
+        assert_eq!(b.try_recv(&mut buf).expect("bytes are there"), 4);
+        assert_eq!(b.try_recv(&mut buf).expect("end of stream"), 0);
+        assert_eq!(a.try_recv(&mut buf).expect("bytes are there"), 5);
+        drop(b);
+        assert_eq!(a.try_recv(&mut buf).expect("end of stream"), 0);
+    }
+
+    #[test]
+    fn over_tcp_what_the_peer_has_no_room_for_is_undelivered() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let near = std::net::TcpStream::connect(listener.local_addr().expect("bound"));
+        let mut far = listener.accept().expect("connected").0;
+        let near = FdStream::new(near.expect("listening").into(), StreamInfo::default());
+        let (chunk, mut sent) = (vec![0; 65_536], 0);
+        while let Ok(n) = near.try_send(&[IoSlice::new(&chunk)]) {
+            sent += n; // until neither kernel buffer takes more
+        }
+        near.finish_writing().expect("connected");
+        assert!(near.undelivered_bytes().expect("connected") > 0);
+        let mut received = Vec::new();
+        std::io::Read::read_to_end(&mut far, &mut received).expect("a clean end");
+        assert_eq!(received.len(), sent);
+        drop(far); // its end acknowledges everything
+        assert_eq!(near.try_recv(&mut [0; 8]).expect("end of stream"), 0);
+        assert_eq!(near.undelivered_bytes().expect("connected"), 0);
     }
 
     #[test]

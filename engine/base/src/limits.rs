@@ -37,5 +37,12 @@ pub const MONITOR_EVENTS_MAX: usize = 4096;
 /// Connections whose descriptors a waiting application thread takes over; above, the I/O threads keep them.
 pub const LEASED_LINKS_MAX: usize = 32;
 
+/// A socket that lingers for ever waits for a peer that takes nothing of what the kernel has of it for so long, and then
+/// leaves it to the kernel.
+pub const DELIVERY_STALL_NS_MAX: u64 = 2_000_000_000;
+
+/// After the peer has everything, and until it closes, its connection is kept open for so long at most.
+pub const PEER_END_WAIT_NS_MAX: u64 = 5_000_000_000;
+
 const _: () = assert!(COPY_THRESHOLD_BYTES + 9 <= SLAB_BYTES, "a copied frame must fit a slab");
 const _: () = assert!(INLINE_BODY_BYTES_MAX < COPY_THRESHOLD_BYTES);

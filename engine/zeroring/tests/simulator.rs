@@ -17,7 +17,7 @@
 //! | `found` | what schedules once found |
 //! | `heartbeats` | who is called silent, and who is not |
 //! | `stranger` | a peer made by hand |
-//! | `flow`, `echo`, `publish`, `stuck` | the schedules: one-way, questions and answers, topics, a reader that stops |
+//! | `flow`, `echo`, `publish`, `raw`, `stuck` | the schedules: one-way, questions and answers, topics, raw bytes, a reader that stops |
 
 #[path = "simulator/echo.rs"]
 mod echo;
@@ -33,6 +33,8 @@ mod ledger;
 mod parcel;
 #[path = "simulator/publish.rs"]
 mod publish;
+#[path = "simulator/raw.rs"]
+mod raw;
 #[path = "simulator/stranger.rs"]
 mod stranger;
 #[path = "simulator/stuck.rs"]
@@ -54,10 +56,11 @@ const HALF: &str = "ZERORING_SIM_HALF";
 /// Runs one schedule. What is wrong is a panic; otherwise the digest of everything that happened.
 fn run(seed: u64, prints: bool) -> u64 {
     let mut world = World::new(seed, prints);
-    match world.rng.below(10) {
+    match world.rng.below(11) {
         0..4 => flow::run(&mut world),
         4..7 => echo::run(&mut world),
         7..9 => publish::run(&mut world),
+        9 => raw::run(&mut world),
         _ => stuck::run(&mut world),
     }
     world.finish()

@@ -79,6 +79,11 @@ impl End {
         something && now_ns >= self.readable_from_ns
     }
 
+    /// Number of bytes that have not arrived yet.
+    pub fn under_way_bytes(&self) -> usize {
+        self.under_way.iter().map(Vec::len).sum()
+    }
+
     /// Number of bytes a read could give now.
     pub fn arrived_bytes(&self) -> usize {
         self.arrived.len()

@@ -215,6 +215,20 @@ impl Network {
 
     // -- Endings --------------------------------------------------------------------------------
 
+    /// The holder of an end sends nothing more.
+    pub fn finish_writing(&mut self, id: u64) {
+        self.catch_up();
+        if let Some(peer) = self.ends.get(&id).map(|end| end.peer) {
+            self.say_last(peer);
+        }
+    }
+
+    /// Sent by the holder of an end, and not arrived yet.
+    pub fn under_way_bytes_from(&mut self, id: u64) -> usize {
+        self.catch_up();
+        self.far_end(id).map_or(0, End::under_way_bytes)
+    }
+
     /// The holder of an end let go of it.
     pub fn release(&mut self, id: u64) {
         let Some(end) = self.ends.get_mut(&id) else { return };

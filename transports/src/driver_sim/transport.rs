@@ -143,6 +143,15 @@ impl Stream for SimStream {
         self.net.lock().send(self.id, ranges)
     }
 
+    fn finish_writing(&self) -> io::Result<()> {
+        self.net.lock().finish_writing(self.id);
+        Ok(())
+    }
+
+    fn undelivered_bytes(&self) -> io::Result<usize> {
+        Ok(self.net.lock().under_way_bytes_from(self.id))
+    }
+
     fn handle(&self) -> Handle<'_> {
         Handle::Sim(self.id)
     }

@@ -7,7 +7,7 @@ mod thread;
 mod users;
 
 use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub use credentials::{PeerCredentials, peer_credentials};
 #[cfg(feature = "fork-for-tests")]
@@ -16,6 +16,21 @@ pub use fork::watch_forks;
 pub use interfaces::interface_address;
 pub use thread::{ThreadSetup, apply_thread_setup};
 pub use users::user_is_in_group;
+
+/// What a tcp socket has sent, or will send, and its peer has not acknowledged.
+///
+/// # Errors
+/// `EINVAL` for a listening socket.
+pub fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: must hold: the request writes one int to where the third argument points. TIOCOUTQ (SIOCOUTQ for sockets)
+    // does, and `bytes` lives across the call. Otherwise: the kernel would write over a stranger's memory.
+    let status = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if status < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
 
 /// Takes over a descriptor that the application named by number (`USE_FD`).
 ///

@@ -10,6 +10,7 @@
 //! | [`Connecting::finish`] | I/O | never | attempt failed: retried |
 //! | [`Listener::accept`], [`Listener::adopt`] | I/O | never | ACCEPT_FAILED event, listener stays |
 //! | [`Stream::try_recv`], [`Stream::try_send`] | any, one at a time per direction | never | connection is over |
+//! | [`Stream::finish_writing`], [`Stream::undelivered_bytes`] | I/O | never | connection is over |
 //! | drop | any | never | – |
 //!
 //! Everything is closed by dropping it. A stream is shared by reference count: its descriptor stays open until the
@@ -66,6 +67,13 @@ pub trait Stream: Send + Sync + 'static {
 
     /// Writes as much of `ranges` as fits. `WouldBlock` means nothing fits now.
     fn try_send(&self, ranges: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Tells the peer that nothing more is sent; what the peer sends can still be read. An error means that the stream is
+    /// broken.
+    fn finish_writing(&self) -> io::Result<()>;
+
+    /// After [`finish_writing`](Self::finish_writing): how many of the bytes sent are not with the peer's system yet.
+    fn undelivered_bytes(&self) -> io::Result<usize>;
 
     /// What a driver or a poll knows it by.
     fn handle(&self) -> Handle<'_>;

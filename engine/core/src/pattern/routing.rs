@@ -206,10 +206,9 @@ impl Routing {
         self.notify(scope, slot, after);
     }
 
-    /// A raw connection is lost.
-    pub fn notify_end(&mut self, scope: &Scope<'_>, slot: usize) {
-        let end = scope.pipes.get(slot).map(super::Pipe::received_bytes);
-        self.notify(scope, slot, end.map(|end| (slot, end)));
+    /// A raw connection is lost. It brought what stands before `end_bytes`.
+    pub fn notify_end(&mut self, scope: &Scope<'_>, slot: usize, end_bytes: u64) {
+        self.notify(scope, slot, Some((slot, end_bytes)));
     }
 
     fn notify(&mut self, scope: &Scope<'_>, slot: usize, after: Option<(usize, u64)>) {

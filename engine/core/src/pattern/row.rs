@@ -147,10 +147,10 @@ impl Pattern {
         Admission::Served
     }
 
-    /// The connection behind a pipe that stays is lost.
-    pub fn disconnected(&mut self, scope: &mut Scope<'_>, slot: usize) {
+    /// The connection behind a pipe that stays is lost. It brought what stands before `end_bytes`.
+    pub fn disconnected(&mut self, scope: &mut Scope<'_>, slot: usize, end_bytes: u64) {
         if let Pattern::Routing(routing) = self {
-            routing.notify_end(scope, slot);
+            routing.notify_end(scope, slot, end_bytes);
         }
     }
 

@@ -45,9 +45,11 @@ impl SocketCore {
         match command {
             SocketCommand::Attach(new) => self.attach(*new),
             SocketCommand::Connected(id, info) => self.connected(id, info),
-            SocketCommand::Disconnected(id) => {
+            SocketCommand::Disconnected(id, end_bytes) => {
                 if let Some(slot) = self.pipes.slot_of(id) {
-                    self.with_pattern(|pattern, scope| pattern.disconnected(scope, slot));
+                    self.with_pattern(|pattern, scope| {
+                        pattern.disconnected(scope, slot, end_bytes)
+                    });
                 }
             }
             SocketCommand::Readable(id) => {

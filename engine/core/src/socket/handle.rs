@@ -132,8 +132,9 @@ pub enum SocketCommand {
     Attach(Box<NewPipe>),
     /// The connection behind a pipe that existed before is ready (again).
     Connected(PipeId, Arc<PeerInfo>),
-    /// The connection behind a pipe that stays is lost.
-    Disconnected(PipeId),
+    /// The connection behind a pipe that stays is lost. What it brought ends at this position of the pipe; the next one
+    /// may have brought something already.
+    Disconnected(PipeId, u64),
     /// The pipe has something to read.
     Readable(PipeId),
     /// The pipe takes messages again.

@@ -1,6 +1,7 @@
 //! Peers that leave while the application is in the middle of something, and those that leave something behind.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use zeroring::kind::{CanReceive, FixedKind, Kind};
 use zeroring::{Dealer, EventKind, Monitor, Pub, Push, Rep, Router, Socket, Sub, XSub};
@@ -14,7 +15,10 @@ cases! {
         an_xsub_reads_on_when_another_peer_leaves, a_newcomer_waits_for_the_end_of_a_message
     }
     net { ignored_peers_are_let_go }
-    tcp { peers_that_talk_to_a_push_are_let_go, a_push_reads_past_what_it_is_sent }
+    tcp {
+        peers_that_talk_to_a_push_are_let_go, a_push_reads_past_what_it_is_sent,
+        what_lingers_reaches_a_peer_that_talks, a_peer_that_reads_nothing_does_not_hold_the_context
+    }
 }
 
 /// Drops `leaving`, a peer of `socket`, which can know of it afterwards.
@@ -149,4 +153,55 @@ fn ignored_peers_are_let_go(env: &Env) {
     }
     leaves_nothing::<Router>(env);
     leaves_nothing::<Rep>(env);
+}
+
+/// What a SUB made by hand that reads in small steps, and asks for one more topic at each, gets before the end.
+fn read_slowly(mut peer: TcpStream) -> Vec<u8> {
+    let (mut received, mut chunk) = (Vec::new(), vec![0; 16 * 1024]);
+    loop {
+        let n = peer.read(&mut chunk).expect("a clean end");
+        if n == 0 {
+            return received;
+        }
+        received.extend_from_slice(&chunk[..n]);
+        peer.write_all(b"\x00\x02\x01x").expect("it is listened to until the end");
+    }
+}
+
+/// Unread bytes of the peer must not make the kernel reset a connection that still carries messages.
+fn what_lingers_reaches_a_peer_that_talks(env: &Env) {
+    const MESSAGES: usize = 10_000;
+    for _ in 0..3 {
+        let (publisher, endpoint) = env.bound_with::<Pub>(|publisher| {
+            publisher.set_send_hwm(MESSAGES as u32);
+            publisher.set_linger(None);
+        });
+        let mut peer = by_hand(&endpoint, "SUB");
+        peer.write_all(b"\x00\x02\x01m").expect("room");
+        until("the subscription arrived", || publisher.topics_count() == 1);
+        let message = [b'm'; 200];
+        for _ in 0..MESSAGES {
+            publisher.send(&message[..]).expect("a PUB never waits");
+        }
+        peer.write_all(&b"\x00\x02\x01x".repeat(500)).expect("room");
+        drop(publisher);
+        let frame = [&b"\x00\xc8"[..], &message].concat();
+        assert!(read_slowly(peer) == frame.repeat(MESSAGES), "not everything came");
+    }
+}
+
+/// The kernel has it, and a socket that lingers for ever must not wait for ever for a peer that takes nothing.
+fn a_peer_that_reads_nothing_does_not_hold_the_context(env: &Env) {
+    let (push, endpoint) = env.bound_with::<Push>(|push| {
+        push.set_linger(None);
+        push.set_send_buffer(Some(400_000));
+    });
+    let peer = by_hand(&endpoint, "PULL");
+    // More than fits the peer's receive buffer, less than fits the kernel's two.
+    for _ in 0..30 {
+        push.send(&[7; 10_000][..]).expect("room");
+    }
+    drop(push);
+    env.check_end();
+    drop(peer);
 }

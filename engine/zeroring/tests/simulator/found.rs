@@ -8,7 +8,7 @@ use zeroring_base::sync::lock;
 use zeroring_core::io::transport::{Connecting, Listener, Transport};
 use zeroring_core::options::{ContextOptions, SocketOptions};
 use zeroring_core::socket::Timeout;
-use zeroring_transports::driver_sim::{Faults, SimTransport};
+use zeroring_transports::driver_sim::{Faults, Kill, SimTransport};
 use zeroring_zmtp::SocketType::{Pull, Push, Stream};
 
 use super::stranger::Stranger;
@@ -69,6 +69,36 @@ fn a_raw_connection_is_closed_whoever_writes() {
     }
 }
 
+/// A connecting STREAM that looked late was told of an end and of the next beginning behind what that next connection had
+/// brought.
+#[test]
+fn a_raw_connection_ends_before_what_the_next_one_brings() {
+    let mut world = World::new(1, false);
+    world.net.set_faults(Faults::none());
+    let nodes = (world.add_node(), world.add_node());
+    let (mut server, mut client) = (world.socket(nodes.0, Stream), world.socket(nodes.1, Stream));
+    server.bind("tcp://n0:1").expect("a fresh endpoint");
+    client.connect("tcp://n0:1").expect("valid");
+    for text in ["one", "two", "three"] {
+        world.advance(20 * MS);
+        let mut newest = None;
+        while let Some(parts) = recv(&mut world, &mut server) {
+            newest = newest.max(parts.into_iter().next()); // ids count up
+        }
+        server.send(&newest.expect("a notice")[..], true, Timeout::Now).expect("it is there");
+        server.send(text.as_bytes(), false, Timeout::Now).expect("room");
+        world.advance(MS);
+        world.net.kill_between("n0", "n1", Kill::Close);
+    }
+    world.advance(MS);
+    let told: Vec<_> = std::iter::from_fn(|| recv(&mut world, &mut client))
+        .map(|parts| String::from_utf8_lossy(&parts[1]).into_owned())
+        .collect();
+    assert_eq!(told, ["", "one", "", "", "two", "", "", "three", ""]);
+    drop((server, client));
+    world.finish();
+}
+
 /// Every accepted connection stayed on its listener's thread.
 #[test]
 fn accepted_connections_spread_over_the_io_threads() {
@@ -99,8 +129,10 @@ fn accepted_connections_spread_over_the_io_threads() {
         for peer in &peers {
             assert!(!peer.skip(), "its listener is closed");
         }
+        drop(peers); // the guest's connection, which lingers, ends with it
+        world.advance(MS);
         assert_eq!(world.loads(node), [0, 0, 0]);
-        drop((pull, peers));
+        drop(pull);
         world.finish();
     }
 }

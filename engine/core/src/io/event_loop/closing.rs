@@ -13,6 +13,8 @@ use crate::socket::SocketCommand;
 /// A pipe whose application end is closed and that still has something to send.
 pub(super) struct Closing {
     link: Arc<Link>,
+    /// When the linger time is over.
+    deadline_ns: Option<u64>,
 }
 
 impl EventLoop {
@@ -21,14 +23,16 @@ impl EventLoop {
         if linger_ns == Some(0) {
             return self.finish_link(link);
         }
-        if let Some(linger_ns) = linger_ns {
-            let deadline_ns = self.clock.now_ns().saturating_add(linger_ns);
+        let deadline_ns = linger_ns.map(|linger_ns| self.clock.now_ns().saturating_add(linger_ns));
+        if let Some(deadline_ns) = deadline_ns {
             self.timers.set(deadline_ns, Timer::Linger(link.id));
         }
-        self.closing.insert(link.id, Closing { link: link.clone() });
+        self.closing.insert(link.id, Closing { link: link.clone(), deadline_ns });
         let drained = link.tx().is_drained();
-        if drained || self.is_idle_for_good(link) {
-            self.finish_link(link); // an empty queue never lingers (libzmq-surface §7.2), nor does a hopeless one
+        if drained {
+            self.closing_link_drained(link); // an empty queue never lingers (libzmq-surface §7.2)
+        } else if self.is_idle_for_good(link) {
+            self.finish_link(link); // nor does a hopeless one
         } else if self.token_of(link).is_some() && link.tx().stream().is_none() {
             // A write failed. What came before is not read any more, so reading it would not find the end.
             self.end_link_stream(link, RxEnd::PeerClosed);
@@ -39,7 +43,8 @@ impl EventLoop {
 
     /// Everything queued on a link was handed to the kernel.
     pub(super) fn closing_link_drained(&mut self, link: &Arc<Link>) {
-        if self.closing.contains_key(&link.id) {
+        if let Some(closing) = self.closing.get(&link.id) {
+            self.depart(link, closing.deadline_ns);
             self.finish_link(link);
         }
     }

@@ -163,7 +163,9 @@ impl EventLoop {
     // ---- Events -------------------------------------------------------------------------------------------------
 
     pub(super) fn readable(&mut self, token: Token) {
-        let Some(connection) = self.connection_mut(token) else { return };
+        let Some(connection) = self.connection_mut(token) else {
+            return self.read_departing(token);
+        };
         match &connection.phase {
             Phase::Handshake { .. } => self.read_handshake(token),
             Phase::Traffic { link, .. } => {
@@ -222,7 +224,7 @@ impl EventLoop {
 
     /// The driver found the end. What it brought before may still wait for the application to read.
     fn nothing_more_comes(&mut self, token: Token, end: RxEnd) {
-        let Some(connection) = self.connection_mut(token) else { return };
+        let Some(connection) = self.connection_mut(token) else { return self.departed(token) };
         let end = match connection.link() {
             Some(link) => link.rx().end_behind_held(end),
             None => Some(end),
@@ -464,11 +466,7 @@ impl EventLoop {
         }
         let link = connection.owner_link().cloned();
         if let Some(link) = &link {
-            self.connection_of_link.remove(&link.id);
-            self.leased.forget(link);
-            link.set_connected(false);
-            let rx = link.rx();
-            link.set_rx_owner(&rx, RxOwner::Io);
+            self.separate(link);
         }
         let persistent = matches!(connection.origin, Origin::Connector(_))
             && !connection.options.immediate
@@ -491,12 +489,25 @@ impl EventLoop {
         }
     }
 
+    /// Nobody finds the link's stream by it any more.
+    pub(super) fn separate(&mut self, link: &Arc<Link>) {
+        self.connection_of_link.remove(&link.id);
+        self.leased.forget(link);
+        link.set_connected(false);
+        let rx = link.rx();
+        link.set_rx_owner(&rx, RxOwner::Io);
+    }
+
     fn let_go_of_stream(&mut self, link: &Arc<Link>, was_traffic: bool, persistent: bool) {
         if persistent {
-            link.rx().detach();
+            let end_bytes = {
+                let mut rx = link.rx();
+                rx.detach();
+                rx.published_bytes()
+            };
             link.tx().detach(link);
             if was_traffic {
-                link.socket.send(SocketCommand::Disconnected(link.pipe));
+                link.socket.send(SocketCommand::Disconnected(link.pipe, end_bytes));
             }
             self.closing_link_lost_stream(link);
         } else {

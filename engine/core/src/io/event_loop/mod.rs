@@ -11,6 +11,7 @@ mod accept;
 mod closing;
 mod connect;
 mod connection;
+mod departing;
 mod flush;
 mod heartbeat;
 mod lease;
@@ -47,6 +48,7 @@ enum Object {
     Listener(EndpointId),
     Connecting(EndpointId),
     Connection(Box<Connection>),
+    Departing(departing::Departing),
 }
 
 /// State of one I/O thread. See the module.
@@ -204,6 +206,7 @@ impl EventLoop {
                 Timer::Handshake(token) => self.handshake_timed_out(token),
                 Timer::Heartbeat(token) => self.heartbeat_due(token),
                 Timer::Linger(link) => self.linger_over(link),
+                Timer::Departing(token) => self.look_at_departing(token),
                 Timer::Stream => self.look_at_watched(),
                 Timer::Lease => self.look_at_leased(),
                 Timer::AcceptAgain(id) => self.accept_again(id),

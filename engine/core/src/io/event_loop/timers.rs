@@ -19,6 +19,8 @@ pub enum Timer {
     Heartbeat(Token),
     /// A closed pipe has lingered long enough.
     Linger(u64),
+    /// Look how far a connection that only waits for its peer's end has come.
+    Departing(Token),
     /// Look at the links that are being streamed into.
     Stream,
     /// Look at the links lent to application threads.

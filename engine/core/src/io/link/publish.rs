@@ -60,6 +60,11 @@ impl Publisher {
         self.pipe = None;
     }
 
+    /// Where that which was published so far ends; 0 once the link is closed.
+    pub fn published_bytes(&self) -> u64 {
+        self.pipe.as_ref().map_or(0, PipeWriter::published_bytes)
+    }
+
     /// True if a message can be published, or thrown away because the link is closed.
     pub fn has_credit(&mut self) -> bool {
         self.pipe.as_mut().is_none_or(|pipe| pipe.credit() > 0)

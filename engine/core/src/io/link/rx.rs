@@ -140,6 +140,11 @@ impl LinkRx {
         self.stream.as_ref()
     }
 
+    /// Where that which was published so far ends in the pipe.
+    pub fn published_bytes(&self) -> u64 {
+        self.publisher.published_bytes()
+    }
+
     /// True if messages wait here because the application does not read.
     pub fn is_stalled(&self) -> bool {
         self.stalled

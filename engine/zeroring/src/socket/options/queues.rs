@@ -19,7 +19,9 @@ impl Kind, example "Dealer" {
     recv_hwm, set_recv_hwm(messages: u32) = "10",
         |options| options.recv_hwm_messages, |options| options.recv_hwm_messages = messages;
     /// How long sent messages that have not left yet keep leaving after the socket was closed or the endpoint
-    /// disconnected. `None`: until they have left, if need be for ever; zero: they are dropped at once.
+    /// disconnected. `None`: until they have left, if need be for ever; zero: they are dropped at once. A message has left
+    /// when the peer's system has it; one that the own system has, while a peer takes nothing for two seconds, is left to
+    /// the system.
     ///
     /// Default `None`; zero for SUB and XSUB, and for all sockets of a context that is not
     /// [blocky](crate::ContextBuilder::blocky). Read when the socket closes. Source: `ZMQ_LINGER`.
