@@ -4,7 +4,8 @@
 pub const SLAB_BYTES: usize = 64 * 1024;
 
 /// Memory that slabs which other threads gave back take turns in: more than one core's second-level cache holds, see
-/// `slab::pool`. A pool grows to it only by filling slabs that others read.
+/// `slab::pool`. Only a pool whose slabs others read, and that fills one every 2 ms at the least, grows to it; a slower
+/// one gives the rest back.
 pub const POOL_CIRCULATING_BYTES: usize = 2 * 1024 * 1024;
 
 /// Slabs waiting for their pool to take them back; beyond it they go to the system.
@@ -43,6 +44,9 @@ pub const DELIVERY_STALL_NS_MAX: u64 = 2_000_000_000;
 
 /// After the peer has everything, and until it closes, its connection is kept open for so long at most.
 pub const PEER_END_WAIT_NS_MAX: u64 = 5_000_000_000;
+
+/// Connections of one I/O thread that have said everything and wait for their peer's end; beyond it the oldest are closed.
+pub const DEPARTING_MAX: usize = 1024;
 
 const _: () = assert!(COPY_THRESHOLD_BYTES + 9 <= SLAB_BYTES, "a copied frame must fit a slab");
 const _: () = assert!(INLINE_BODY_BYTES_MAX < COPY_THRESHOLD_BYTES);

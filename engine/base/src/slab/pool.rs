@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use super::{Header, Home, Kind, Slab, SlabWriter, free};
 use crate::limits;
@@ -19,11 +20,18 @@ use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::thread_mark;
 
+/// A pool that fills a slab within this time has a stream to carry: 32 MB/s and more.
+const STREAM_INTERVAL: Duration = Duration::from_millis(2);
+/// Free slabs of the usual size that another pool keeps.
+const IDLE_SLABS_MAX: usize = 16;
+
 /// Source of slabs for one thread or one socket.
 pub struct SlabPool {
     home: Arc<Home>,
     free: Free,
     slab_bytes: usize,
+    /// When a slab of the usual size was taken last.
+    taken: Option<Instant>,
 }
 
 /// Slabs without references.
@@ -66,7 +74,7 @@ impl SlabPool {
             closed: AtomicBool::new(false),
             user: AtomicUsize::new(thread_mark()),
         };
-        Self { home: Arc::new(home), free: Free::default(), slab_bytes }
+        Self { home: Arc::new(home), free: Free::default(), slab_bytes, taken: None }
     }
 
     /// Size of the pool's slabs, in bytes.
@@ -78,7 +86,12 @@ impl SlabPool {
     pub fn writer(&mut self, capacity: usize) -> Option<SlabWriter> {
         self.home.user.store(thread_mark(), Ordering::Relaxed); // a hint for `give_back`
         let reused = match capacity <= self.slab_bytes {
-            true => self.reuse(),
+            true => {
+                let now = Instant::now();
+                let last = self.taken.replace(now);
+                let is_streaming = last.is_some_and(|last| now - last < STREAM_INTERVAL);
+                self.reuse(is_streaming)
+            }
             false => self.reuse_large(capacity),
         };
         let kind = Kind::Pooled(Some(self.home.clone()));
@@ -87,13 +100,19 @@ impl SlabPool {
         Some(SlabWriter::new(slab?))
     }
 
-    /// A free slab of the usual size, unless a fresh one is better.
-    fn reuse(&mut self) -> Option<NonNull<Header>> {
-        let cold_min = limits::POOL_CIRCULATING_BYTES / self.slab_bytes;
+    /// A free slab of the usual size, unless a fresh one is better. A pool that fills slabs now and then only needs few.
+    fn reuse(&mut self, is_streaming: bool) -> Option<NonNull<Header>> {
+        let cold_min = match is_streaming {
+            true => limits::POOL_CIRCULATING_BYTES / self.slab_bytes,
+            false => 1,
+        };
         if self.free.warm.is_empty() && self.free.cold.len() < cold_min {
             self.take_returned();
         }
         let free = &mut self.free;
+        if !is_streaming {
+            free.shrink(IDLE_SLABS_MAX);
+        }
         free.warm.pop().or_else(|| {
             let is_worn = free.cold.len() >= cold_min;
             if is_worn { free.cold.pop_front() } else { None }
@@ -198,9 +217,12 @@ mod tests {
         let circulating = limits::POOL_CIRCULATING_BYTES / limits::SLAB_BYTES;
         let mut order = Vec::new();
         for _ in 0..2 * circulating {
-            let writer = pool.writer(1).expect("memory");
-            order.push(address(&writer));
-            std::thread::spawn(move || drop(writer)).join().expect("no panic");
+            let kind = Kind::Pooled(Some(pool.home.clone()));
+            let reused = pool.reuse(true);
+            // SAFETY: a slab that `reuse` gives has no references and comes from this pool.
+            let slab = unsafe { Slab::begin(reused, limits::SLAB_BYTES, kind) }.expect("memory");
+            order.push(slab.address());
+            std::thread::spawn(move || drop(slab)).join().expect("no panic");
         }
         let (first_round, second_round) = order.split_at(circulating);
         assert_eq!(first_round, second_round, "in turn");

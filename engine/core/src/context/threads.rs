@@ -81,6 +81,22 @@ impl IoThreads {
         random: impl Fn() -> u64,
     ) -> Result<Self, SocketError> {
         let mut all = Self::default();
+        match all.start_all(options, runtime, clock, random) {
+            Ok(()) => Ok(all),
+            Err(error) => {
+                all.stop(); // those that run already
+                Err(error)
+            }
+        }
+    }
+
+    fn start_all(
+        &mut self,
+        options: &ContextOptions,
+        runtime: &Arc<dyn Runtime>,
+        clock: &Clock,
+        random: impl Fn() -> u64,
+    ) -> Result<(), SocketError> {
         let mut entries = Vec::new();
         for index in 0..options.io_threads as usize {
             let seed = runtime.driver_seed(options.driver).map_err(SocketError::io)?;
@@ -93,7 +109,7 @@ impl IoThreads {
                 clock: clock.clone(),
                 random: random(),
                 load,
-                directory: all.directory.clone(),
+                directory: self.directory.clone(),
                 spins: options.wait_policy == WaitPolicy::Spin,
             };
             let (runs, started) = if clock.is_virtual() {
@@ -102,13 +118,13 @@ impl IoThreads {
             } else {
                 spawn(spec, runtime.clone(), thread_setup(options, index))?
             };
-            all.driver_name = Some(started.driver);
-            all.notes.extend(started.notes);
-            all.threads.push(IoThread { mailbox, runs });
+            self.driver_name = Some(started.driver);
+            self.notes.extend(started.notes);
+            self.threads.push(IoThread { mailbox, runs });
         }
-        all.directory.fill(entries);
-        all.notes.dedup();
-        Ok(all)
+        self.directory.fill(entries);
+        self.notes.dedup();
+        Ok(())
     }
 
     pub fn driver_name(&self) -> Option<&'static str> {

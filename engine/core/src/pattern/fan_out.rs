@@ -255,6 +255,11 @@ impl FanOut {
         let table = if options.xpub_manual { &mut *self.asked } else { &mut self.table };
         let peer = slot as u32;
         let is_news = if subscribe {
+            // Commands were checked when they came; a message that is a subscription could be of any size.
+            if topic.len() > options.max_topic_bytes as usize {
+                self.offenders.push(slot);
+                return;
+            }
             let is_first = table.subscribe(topic, peer);
             if table.subscriptions_of(peer) > options.max_subscriptions_per_peer as usize {
                 table.unsubscribe(topic, peer);
@@ -346,6 +351,7 @@ impl FanOut {
         more: bool,
     ) -> Result<(), Refused> {
         if !self.inside_message {
+            self.read_on(scope); // an XPUB that only sends still serves requests
             self.find_matching(scope, part.bytes())?;
         }
         self.put_all(scope, part, more)?;

@@ -39,6 +39,8 @@ pub struct Pipe {
     writer: PipeWriter,
     reader: PipeReader,
     pace: Pace,
+    /// A full batch: what is queued is written when there is so much. More than usual while the kernel takes nothing.
+    batch_bytes: u64,
 }
 
 impl std::fmt::Debug for Pipe {
@@ -70,6 +72,7 @@ impl Pipe {
             writer: new.writer,
             reader: new.reader,
             pace: Pace::default(),
+            batch_bytes: limits::FLUSH_BYTES as u64,
         }
     }
 
@@ -231,8 +234,7 @@ impl Pipe {
         let unwritten_bytes = self.writer.unread_bytes();
         if told || unwritten_bytes <= own_bytes {
             self.nothing_else_is_queued(told, clock, may_write);
-        } else if unwritten_bytes >= limits::FLUSH_BYTES as u64
-            || may_write && self.pace.writes_batch(clock)
+        } else if unwritten_bytes >= self.batch_bytes || may_write && self.pace.writes_batch(clock)
         {
             self.write_batch(clock);
         }
@@ -257,7 +259,11 @@ impl Pipe {
     fn write_batch(&mut self, clock: &Clock) {
         let PipePeer::Link(link) = &self.peer else { return };
         // The I/O thread watches this pipe: whatever does not go now, it will write.
-        drop(link.drive_tx(false));
+        let is_blocked = matches!(link.drive_tx(false), Flushed::Blocked);
+        self.batch_bytes = limits::FLUSH_BYTES as u64;
+        if is_blocked {
+            self.batch_bytes += self.writer.unread_bytes(); // another try for each message would be in vain
+        }
         self.pace.wrote(clock);
     }
 

@@ -10,7 +10,6 @@ impl SocketCore {
     /// progress must learn it from here and not from a look of its own before or after.
     #[inline]
     pub(super) fn process_commands(&mut self) -> bool {
-        self.handle.presence().visit();
         let reported = !self.inbox.is_empty();
         if reported {
             self.process_queued();
@@ -229,9 +228,9 @@ impl SocketCore {
         };
         for slot in offenders {
             let why = format!(
-                "the peer asked for more than the {} subscriptions that max_subscriptions_per_peer allows it; raise \
-                 that limit if it may have them",
-                self.options.max_subscriptions_per_peer
+                "the peer asked for more than the {} subscriptions that max_subscriptions_per_peer allows it, or for a \
+                 topic above max_topic_bytes = {}; raise the limit if it may have them",
+                self.options.max_subscriptions_per_peer, self.options.max_topic_bytes
             );
             tracing::warn!("{why}");
             if let Some(PipePeer::Link(link)) = self.pipes.get(slot).map(|pipe| &pipe.peer) {

@@ -31,6 +31,8 @@ const STREAM_AFTER_WAITS: u32 = 8;
 const BATCH_PAUSE_MIN_NS: u64 = 3 * NS_PER_US;
 /// How long at most, where a reader stays at its writer's heels nevertheless.
 const BATCH_PAUSE_MAX_NS: u64 = 24 * NS_PER_US;
+/// How often a call looks again whether its level-triggered descriptor may be quiet.
+const SETTLE_ROUNDS_MAX: u32 = 8;
 /// Longest pause between two looks, in spin hints.
 const PAUSES_MAX: u32 = 16;
 
@@ -223,6 +225,8 @@ impl SocketCore {
 
     /// Reads what is on loan, however many pipes there are: nobody else does.
     fn drive_leased(&mut self) -> bool {
+        // Only this counts as coming back: a thread that is busy elsewhere, even with this socket, reads nothing here.
+        self.handle.presence().visit();
         let mut progress = false;
         for slot in &self.leased {
             if let Some(PipePeer::Link(link)) = self.pipes.get(*slot).map(|pipe| &pipe.peer)
@@ -512,7 +516,7 @@ impl SocketCore {
         if self.context.is_forked() {
             return; // draining would take the parent's wakes
         }
-        loop {
+        for _ in 0..SETTLE_ROUNDS_MAX {
             self.inbox.waker().state().wake_up();
             self.waiter.drain();
             self.process_commands();
@@ -521,15 +525,16 @@ impl SocketCore {
                 continue;
             }
             if readable {
-                if let Some(fd) = &self.waiter.eventfd {
-                    EventFd::new(fd.clone()).wake();
-                }
-                return;
+                break;
             }
             // From here on a notification writes to the eventfd; one that came before sends us round again.
             if self.inbox.waker().state().prepare_sleep() && self.inbox.is_empty() {
                 return;
             }
+        }
+        // Something is there, or peers are faster than we look: the event loop comes back to see.
+        if let Some(fd) = &self.waiter.eventfd {
+            EventFd::new(fd.clone()).wake();
         }
     }
 

@@ -17,7 +17,8 @@ cases! {
     tcp {
         a_silent_stranger_is_shown_out, a_stranger_that_talks_nonsense, a_dead_peer_is_noticed,
         a_flood_of_parts_is_stopped, a_message_beyond_the_limit_is_stopped,
-        an_endless_subscriber_is_stopped, an_uninvited_address_is_refused, half_a_frame_is_no_message,
+        an_endless_subscriber_is_stopped, an_endless_topic_is_stopped,
+        subscriptions_inside_half_a_message_hold_nobody, an_uninvited_address_is_refused, half_a_frame_is_no_message,
         messages_of_a_peer_that_left_are_read_before_its_end, a_ping_is_nothing_to_read,
         an_old_peer_without_identity_is_shown_out, a_dead_peer_lets_a_blocked_sender_sleep
     }
@@ -219,6 +220,37 @@ fn an_endless_subscriber_is_stopped(env: &Env) {
     sub.subscribe("fine").expect("a SUB subscribes");
     sub.connect(&endpoint).expect("valid");
     crate::support::until("others are served", || publisher.topics_count() == 1);
+}
+
+/// A subscription may come as a message, which is of any size.
+fn an_endless_topic_is_stopped(env: &Env) {
+    let (publisher, endpoint) =
+        env.bound_with::<Pub>(|publisher| publisher.set_max_topic_bytes(100));
+    let mut events = publisher.monitor();
+    let mut peer = by_hand(&endpoint, "SUB");
+    let mut frame = vec![0, 102, 1];
+    frame.resize(2 + 102, b'a');
+    peer.write_all(&frame).expect("room");
+    crate::support::until("the peer is shown out", || {
+        let _ = publisher.topics_count(); // subscriptions count when the socket looks
+        events.try_next().is_some_and(|event| event.kind() == EventKind::Disconnected)
+    });
+    assert_eq!(publisher.topics_count(), 0);
+}
+
+/// More subscriptions than there is room for, inside a message that never ends: they count with its end, and the end of
+/// the connection is still found.
+fn subscriptions_inside_half_a_message_hold_nobody(env: &Env) {
+    let (publisher, endpoint) = env.bound_with::<Pub>(|publisher| publisher.set_recv_hwm(10));
+    let mut events = publisher.monitor();
+    let mut peer = by_hand(&endpoint, "SUB");
+    peer.write_all(b"\x01\x01x").expect("room");
+    for _ in 0..100 {
+        peer.write_all(b"\x04\x0b\x09SUBSCRIBEa").expect("room");
+    }
+    drop(peer);
+    await_event(&mut events, EventKind::Disconnected);
+    assert_eq!(publisher.topics_count(), 0, "the message never ended");
 }
 
 /// Writing to a peer that is gone fails; what it sent before it left must not be lost with that.

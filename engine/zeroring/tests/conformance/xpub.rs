@@ -12,7 +12,7 @@ cases! {
         an_xsub_subscribes_by_message, data_goes_upstream, an_xsub_filters_nothing,
         later_parts_can_be_data_only, an_xsub_remembers_for_later_peers,
         a_decision_is_for_the_peer_that_asked, verbose_unsubscriptions_go_upstream, verboser_tells_all_a_lost_peer_held,
-        manual_mode_tells_all_a_lost_peer_asked_for
+        manual_mode_tells_all_a_lost_peer_asked_for, requests_are_served_while_the_application_only_sends
     }
 }
 
@@ -31,6 +31,22 @@ fn two_subscribers(env: &Env) -> (Socket<XPub>, Socket<Sub>, Socket<Sub>) {
     env.join(&xpub, &one, &endpoint);
     env.join(&xpub, &two, &endpoint);
     (xpub, one, two)
+}
+
+/// An application that waited once has its descriptors on loan; while it is busy sending somebody must read them.
+fn requests_are_served_while_the_application_only_sends(env: &Env) {
+    let (xpub, endpoint) = env.bound::<XPub>();
+    let sub = env.socket::<Sub>();
+    sub.connect(&endpoint).expect("valid");
+    subscribe(&sub, "A");
+    assert_eq!(recv(&xpub), "\u{1}A");
+    // Waiting in vain, it asks for the descriptor.
+    assert_quiet(&xpub);
+    subscribe(&sub, "B");
+    until("the second topic is served", || {
+        xpub.send("B1").expect("an XPUB never waits");
+        sub.try_recv().is_ok_and(|part| part == "B1")
+    });
 }
 
 fn the_first_and_last_of_a_topic_are_told(env: &Env) {

@@ -131,6 +131,11 @@ impl Scanner {
         }
     }
 
+    /// Bytes of the retained range that were walked already: the next [`scan`](Self::scan) goes on behind them.
+    pub const fn walked_bytes(&self) -> usize {
+        self.walked_bytes
+    }
+
     /// Whether frames of an unfinished message have been walked. When the connection ends here, that
     /// message is discarded.
     pub const fn is_inside_message(&self) -> bool {

@@ -9,7 +9,7 @@
 //! Whoever waits for the context to end waits until the peer's system has every byte, at most until the linger time is
 //! over or the peer took nothing for [`limits::DELIVERY_STALL_NS_MAX`]. The connection itself is kept until the peer
 //! closes, at most until the linger time is over or for [`limits::PEER_END_WAIT_NS_MAX`] after the last byte was
-//! delivered, or until the context ends.
+//! delivered, or until the context ends. Of more than [`limits::DEPARTING_MAX`] the oldest go.
 
 use std::io;
 use std::sync::Arc;
@@ -49,7 +49,10 @@ impl Departing {
             self.changed_ns = now_ns;
         }
         let is_stalled = now_ns >= self.changed_ns + limits::DELIVERY_STALL_NS_MAX;
-        if undelivered_bytes == 0 || is_stalled {
+        if is_stalled && undelivered_bytes > 0 {
+            return None; // the peer's system takes no more: the kernel goes on trying for a while without us
+        }
+        if undelivered_bytes == 0 {
             self.link = None;
         }
         let look_again_ns = now_ns + self.look_interval_ns;
@@ -92,6 +95,12 @@ impl EventLoop {
             timer: None,
         };
         self.insert(token, Object::Departing(departing));
+        self.departing.insert(token);
+        if self.departing.len() > limits::DEPARTING_MAX
+            && let Some(oldest) = self.departing.first().copied()
+        {
+            self.departed(oldest);
+        }
         self.look_at_departing(token);
     }
 
@@ -128,6 +137,7 @@ impl EventLoop {
         if let Some(timer) = departing.timer.take() {
             self.timers.cancel(timer);
         }
+        self.departing.remove(&token);
         self.remove(token);
     }
 }

@@ -38,13 +38,13 @@ impl EventLoop {
         }
     }
 
-    /// Writes what is queued. True if everything went.
+    /// Writes what is queued. True if everything went and more may come.
     fn flush(&mut self, link: &Arc<Link>) -> bool {
         let flushed = link.tx().flush(link);
         match flushed {
             Flushed::Drained => {
                 self.closing_link_drained(link);
-                return true;
+                return self.token_of(link).is_some(); // not if that was its end
             }
             Flushed::Blocked => {
                 self.watched.forget(link);

@@ -19,7 +19,7 @@ mod lease;
 mod tests;
 mod timers;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub struct EventLoop {
     connection_of_link: HashMap<u64, Token>,
     /// Links whose application end is closed and that still have something to send.
     closing: BTreeMap<u64, closing::Closing>,
+    /// Connections that have said everything, oldest first.
+    departing: BTreeSet<Token>,
     watched: flush::Watched,
     leased: lease::Leased,
     timers: Timers,
@@ -120,6 +122,7 @@ impl EventLoop {
             connectors: BTreeMap::new(),
             connection_of_link: HashMap::new(),
             closing: BTreeMap::new(),
+            departing: BTreeSet::new(),
             watched: flush::Watched::default(),
             leased: lease::Leased::default(),
             timers: Timers::default(),

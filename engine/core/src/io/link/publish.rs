@@ -17,6 +17,8 @@ pub(super) struct Publisher {
     pipe: Option<PipeWriter>,
     scanner: Scanner,
     frame_limits: FrameLimits,
+    /// Subscriptions inside the message that is not whole yet.
+    inside: u32,
     /// PUB and XPUB read subscriptions from the pipe; for all others commands end here.
     takes_subscriptions: bool,
     max_topic_bytes: usize,
@@ -49,6 +51,7 @@ impl Publisher {
             pipe: Some(pipe),
             scanner: Scanner::new(frame_limits),
             frame_limits,
+            inside: 0,
             takes_subscriptions: kind.is_publisher(),
             max_topic_bytes: options.max_topic_bytes as usize,
             reply_check: (kind == SocketType::Req).then(ReplyCheck::default),
@@ -73,6 +76,7 @@ impl Publisher {
     /// The stream is over: so is the message it was in the middle of.
     pub fn forget_unfinished(&mut self) {
         self.scanner = Scanner::new(self.frame_limits);
+        self.inside = 0;
         if let Some(check) = &mut self.reply_check {
             *check = ReplyCheck::default();
         }
@@ -99,6 +103,7 @@ impl Publisher {
             return Ok(Published { is_out_of_credit: true, ..Published::default() });
         }
         let credit = u32::try_from(pipe.credit()).unwrap_or(u32::MAX);
+        let walked_before = self.scanner.walked_bytes();
         let mut handler = CommandHandler {
             link,
             takes_subscriptions: self.takes_subscriptions,
@@ -114,9 +119,19 @@ impl Publisher {
         if let Some(check) = &mut self.reply_check {
             check.pass(&bytes[..whole])?;
         }
-        if scan.messages + subscriptions > 0 {
+        // Subscriptions inside an unfinished message are published, and counted, with its end.
+        let is_inside = self.scanner.is_inside_message();
+        let ended_before =
+            if is_inside && scan.messages == 0 { 0 } else { std::mem::take(&mut self.inside) };
+        let inside = match is_inside && subscriptions > 0 {
+            true => subscriptions_in(&bytes[whole.max(walked_before)..scan.walked_bytes]),
+            false => 0,
+        };
+        self.inside += inside;
+        let ended = scan.messages + ended_before + subscriptions - inside;
+        if ended > 0 {
             put(pipe, bytes_to_publish(bytes, &scan, self.takes_subscriptions));
-            if pipe.commit(scan.messages + subscriptions) {
+            if pipe.commit(ended) {
                 link.tell_readable();
             }
         }
@@ -142,6 +157,12 @@ fn bytes_to_publish(bytes: &[u8], scan: &Scan, takes_subscriptions: bool) -> usi
         }
     }
     end
+}
+
+fn subscriptions_in(frames: &[u8]) -> u32 {
+    let subscriptions =
+        Frames::new(frames).filter(|frame| is_subscription(frame.flags, frame.body));
+    subscriptions.count() as u32
 }
 
 fn is_subscription(flags: u8, body: &[u8]) -> bool {

@@ -321,7 +321,7 @@ impl LinkRx {
         usize::try_from(missing).unwrap_or(rest).clamp(1, rest)
     }
 
-    /// Nothing came: a slab of which nothing is in use goes back, so that an idle connection holds none.
+    /// Nothing came: a slab of which nothing is in use goes back. A connection that never carried a message holds none.
     fn release_idle_slab(&mut self) {
         if self.pending() == 0 && self.slab.as_mut().is_some_and(SlabWriter::try_reset) {
             self.slab = None;
