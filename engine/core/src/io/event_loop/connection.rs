@@ -380,10 +380,7 @@ impl EventLoop {
         let (existing, unsent) = (link.take(), std::mem::take(unsent));
         let is_raw =
             connection.socket.kind() == SocketType::Stream || connection.options.router_raw;
-        if !is_raw {
-            let event = connection.event(EventKind::HandshakeSucceeded, 0, "");
-            connection.socket.monitor().emit(event);
-        }
+        let succeeded = (!is_raw).then(|| connection.event(EventKind::HandshakeSucceeded, 0, ""));
         let peer = Arc::new(PeerInfo::new(&established, &connection.stream));
         let (socket, options) = (connection.socket.clone(), connection.options.clone());
         let (origin, stream) = (connection.origin, connection.stream.clone());
@@ -415,6 +412,8 @@ impl EventLoop {
             }
         }
         socket.send(attach);
+        // Behind the pipe: who hears of it and sends must find the peer there.
+        succeeded.into_iter().for_each(|event| socket.monitor().emit(event));
         self.schedule_heartbeat(token);
         self.flush_and_watch(&link);
     }
