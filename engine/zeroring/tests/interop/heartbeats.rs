@@ -240,11 +240,11 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
 /// kernel take back what is still on its way.)
 #[test]
 fn a_large_message_on_a_slow_line_is_a_sign_of_life() {
-    const SLOW: Content = Content { messages: 1, sizes: &[6 << 20], parts: &[1], topic: None };
+    const SLOW: Content = Content { messages: 1, sizes: &[12 << 20], parts: &[1], topic: None };
     let cases = [
         (
             Ours::new(Sink, Pull),
-            "source --type PUSH --stay --heartbeat-ivl 30 --heartbeat-timeout 800",
+            "source --type PUSH --stay --heartbeat-ivl 30 --heartbeat-timeout 1500",
         ),
         (
             Ours::new(Source, Push),
@@ -256,7 +256,7 @@ fn a_large_message_on_a_slow_line_is_a_sign_of_life() {
         |((ours, theirs), driver)| {
             run(Via::Tcp, driver, |env| {
                 let socket = ours.socket(&env.context);
-                beat(&socket, 800, 800);
+                beat(&socket, 1500, 1500);
                 let mut events = socket.monitor();
                 let endpoint = slow_line(&socket.bind(&env.endpoint("slow")).expect("free"));
                 let mut peer = Peer::start_with(
