@@ -8,7 +8,7 @@ use loom::thread;
 use crate::mailbox::mailbox;
 use crate::ring::ring;
 use crate::slab::SlabPool;
-use crate::stream::stream;
+use crate::stream::{StreamReader, stream};
 use crate::wake::{OsWake, WakeState, Waker};
 
 #[test]
@@ -265,6 +265,21 @@ fn mailbox_commands_of_two_senders_all_arrive() {
     });
 }
 
+/// Reads until `len` bytes came.
+fn read_bytes(r: &mut StreamReader, len: usize) -> Vec<u8> {
+    let mut got = Vec::new();
+    while got.len() < len {
+        let bytes = r.available();
+        let n = bytes.len();
+        got.extend_from_slice(bytes);
+        r.advance(n);
+        if n == 0 {
+            thread::yield_now();
+        }
+    }
+    got
+}
+
 /// Slabs of four bytes: each message starts a segment of its own, and the slab of the one before goes back meanwhile.
 #[test]
 fn stream_bytes_are_whole_across_slabs() {
@@ -277,17 +292,7 @@ fn stream_bytes_are_whole_across_slabs() {
                 let _ = w.commit(1);
             }
         });
-        let mut got = Vec::new();
-        while got.len() < 9 {
-            let bytes = r.available();
-            let n = bytes.len();
-            got.extend_from_slice(bytes);
-            r.advance(n);
-            if n == 0 {
-                thread::yield_now();
-            }
-        }
-        assert_eq!(got, b"abcdefghi");
+        assert_eq!(read_bytes(&mut r, 9), b"abcdefghi");
         writer.join().expect("no panic");
     });
 }
@@ -307,17 +312,7 @@ fn stream_readers_never_see_what_was_rolled_back() {
             w.append_copy(&mut pool, b"", b"c").expect("memory");
             let _ = w.commit(1);
         });
-        let mut got = Vec::new();
-        while got.len() < 3 {
-            let bytes = r.available();
-            let n = bytes.len();
-            got.extend_from_slice(bytes);
-            r.advance(n);
-            if n == 0 {
-                thread::yield_now();
-            }
-        }
-        assert_eq!(got, b"abc");
+        assert_eq!(read_bytes(&mut r, 3), b"abc");
         writer.join().expect("no panic");
         assert!(r.available().is_empty());
     });

@@ -60,7 +60,6 @@ struct Shared {
     /// High-water mark in messages; 0 = unlimited.
     high_water_mark: AtomicU32,
     writer_gone: AtomicBool,
-    reader_gone: AtomicBool,
 }
 
 /// The system has no memory for another slab.
@@ -106,7 +105,6 @@ pub fn stream(high_water_mark: u32) -> (StreamWriter, StreamReader) {
         writer_waits: AtomicBool::new(false),
         high_water_mark: AtomicU32::new(high_water_mark),
         writer_gone: AtomicBool::new(false),
-        reader_gone: AtomicBool::new(false),
     });
     let (producer, consumer) = ring();
     let writer = StreamWriter {
@@ -331,19 +329,6 @@ impl StreamWriter {
     /// Messages committed since the stream began.
     pub fn messages_written(&self) -> u64 {
         self.messages_written
-    }
-
-    /// True once the reader was dropped.
-    pub fn is_reader_gone(&self) -> bool {
-        self.shared.reader_gone.load(Ordering::Acquire)
-    }
-
-    /// Gives the slab being filled back early: an idle pipe should hold no memory.
-    pub fn release_slab(&mut self) {
-        if !self.has_uncommitted() {
-            self.slab = None;
-            self.tail = None;
-        }
     }
 }
 
@@ -581,12 +566,6 @@ impl StreamReader {
             }),
             "a later segment starts inside the one being read"
         );
-    }
-}
-
-impl Drop for StreamReader {
-    fn drop(&mut self) {
-        self.shared.reader_gone.store(true, Ordering::Release);
     }
 }
 

@@ -62,11 +62,6 @@ impl Gather {
         self.stream.position() == self.stream.published()
     }
 
-    /// The published end; changes whenever the application sent something.
-    pub fn published(&self) -> u64 {
-        self.stream.published()
-    }
-
     /// The reading position.
     pub fn position(&self) -> u64 {
         self.stream.position()

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use zeroring::{Dealer, EventKind, Pub, Pull, Push, RecvError, Rep, SendError, Socket, Sub, XPub};
+use zeroring::{Dealer, EventKind, Pub, Pull, Push, RecvError, Rep, SendError, Sub, XPub};
 
-use crate::support::{DEADLINE, Env, QUIET, await_event, recv, recv_all};
+use crate::support::{DEADLINE, Env, QUIET, assert_serves_others, await_event, recv, recv_all};
 use crate::waiting::{WAIT, assert_sleeps};
 
 cases! {
@@ -57,15 +57,6 @@ fn assert_shown_out(mut peer: TcpStream) {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
     }
-}
-
-/// The socket still works for others.
-#[track_caller]
-fn assert_serves_others(env: &Env, pull: &Socket<Pull>, endpoint: &str) {
-    let push = env.socket::<Push>();
-    push.connect(endpoint).expect("valid");
-    push.send("well-behaved").expect("a queue");
-    assert_eq!(recv(pull), "well-behaved");
 }
 
 fn a_silent_stranger_is_shown_out(env: &Env) {

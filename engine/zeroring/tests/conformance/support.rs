@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use zeroring::kind::{CanReceive, FixedKind, Kind};
-pub use zeroring::{Context, DriverChoice, Socket};
+pub use zeroring::{Context, DriverChoice, Pull, Push, Socket};
 use zeroring::{Event, EventKind, Message, Monitor, Multipart};
 
 /// Longest wait for something that must happen.
@@ -59,14 +59,24 @@ pub fn run(via: Via, driver: DriverChoice, case: fn(&Env)) {
         println!("skipped: io_uring is not available here: {why}");
         return;
     }
-    let (done, end) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
+    run_watched(CASE_LIMIT, move || {
         let env = Env::new(via, driver);
         case(&env);
         env.check_end();
+    });
+}
+
+/// Runs a case on a thread of its own, and its panic on this one.
+///
+/// # Panics
+/// Also if the case does not end within `limit`.
+pub fn run_watched(limit: Duration, case: impl FnOnce() + Send + 'static) {
+    let (done, end) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        case();
         let _ = done.send(());
     });
-    match end.recv_timeout(CASE_LIMIT) {
+    match end.recv_timeout(limit) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("the case hangs"),
         _ => {
             if let Err(panic) = thread.join() {
@@ -254,4 +264,13 @@ pub fn text(message: &Message) -> String {
 /// Everything that is there now, as text.
 pub fn drain<K: CanReceive>(socket: &Socket<K>) -> Vec<String> {
     std::iter::from_fn(|| socket.try_recv().ok()).map(|message| text(&message)).collect()
+}
+
+/// The socket still works for others.
+#[track_caller]
+pub fn assert_serves_others(env: &Env, pull: &Socket<Pull>, endpoint: &str) {
+    let push = env.socket::<Push>();
+    push.connect(endpoint).expect("valid");
+    push.send("well-behaved").expect("a queue");
+    assert_eq!(recv(pull), "well-behaved");
 }

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use rustix::process::{Resource, getrlimit};
 use zeroring::{EventKind, Pub, Pull, Push, Socket, Sub};
 
-use crate::support::{Env, await_event, recv, recv_all, slabs, until};
+use crate::support::{Env, assert_serves_others, await_event, recv, recv_all, slabs, until};
 use crate::wire::{COMMAND, MORE, Wire, frame, header};
 
 cases! {
@@ -20,15 +20,6 @@ cases! {
 
 /// What a connection may hold, whatever it sends: what was read at once, and what is begun.
 const SLABS_PER_PEER_MAX: i64 = 8;
-
-/// The socket still works for others.
-#[track_caller]
-fn assert_serves_others(env: &Env, pull: &Socket<Pull>, endpoint: &str) {
-    let push = env.socket::<Push>();
-    push.connect(endpoint).expect("valid");
-    push.send("well-behaved").expect("a queue");
-    assert_eq!(recv(pull), "well-behaved");
-}
 
 /// A PULL that has served somebody, so that what it needs itself is there already, and the slabs in use then.
 fn in_service(env: &Env) -> (Socket<Pull>, String, i64) {

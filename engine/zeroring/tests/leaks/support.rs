@@ -6,7 +6,6 @@
 mod shared;
 
 use std::process::Command;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use zeroring::kind::FixedKind;
@@ -61,8 +60,7 @@ pub fn run(via: Via, driver: DriverChoice, case: fn(&Env)) {
     if std::env::var_os(ALONE).is_none() {
         return run_alone();
     }
-    let (done, end) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
+    run_watched(CASE_LIMIT, move || {
         let before = Counts::now();
         let env = Env::new(via, driver);
         case(&env);
@@ -71,16 +69,7 @@ pub fn run(via: Via, driver: DriverChoice, case: fn(&Env)) {
         assert_eq!((stats.sockets, stats.links), (0, 0));
         drop(env);
         before.assert_back("after everything has ended");
-        let _ = done.send(());
     });
-    match end.recv_timeout(CASE_LIMIT) {
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("the case hangs"),
-        _ => {
-            if let Err(panic) = thread.join() {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
 }
 
 /// Starts this program for the present test only.

@@ -125,11 +125,6 @@ impl LinkTx {
         self.control.clear();
     }
 
-    /// End of what the application sent so far; changes with every message.
-    pub fn published(&self) -> u64 {
-        self.out.as_ref().map_or(0, Gather::published)
-    }
-
     /// Says that nothing was found and that the sender shall tell; one [`heavy`](zeroring_base::barrier::heavy) barrier
     /// for all that were asked and [`has_more`](Self::has_more) follow.
     pub fn ask_to_be_told(&mut self) {
