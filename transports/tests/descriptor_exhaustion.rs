@@ -34,8 +34,6 @@ fn next_accept(
         driver.wait(Some(Duration::from_secs(10)), &mut events).expect("wait");
         match events.into_iter().next() {
             Some(Event::Acceptable(LISTENER)) => return listener.accept(),
-            Some(Event::Accepted(LISTENER, fd)) => return listener.adopt(fd),
-            Some(Event::AcceptFailed(LISTENER, error)) => return Err(error),
             other => assert!(other.is_none(), "{other:?}"),
         }
     }
@@ -71,7 +69,6 @@ fn survives_exhaustion(choice: DriverChoice) {
 
 #[test]
 fn a_listener_survives_the_lack_of_descriptors() {
-    // First of all: io_uring applies the limit that was in force when an accept was submitted.
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum }).expect("lowered");
     survives_exhaustion(DriverChoice::Epoll);

@@ -79,8 +79,6 @@ pub(super) fn token_of(event: &Event) -> Token {
         | Event::Failed(token, _)
         | Event::Paused(token)
         | Event::Writable(token)
-        | Event::Acceptable(token)
-        | Event::Accepted(token, _)
-        | Event::AcceptFailed(token, _) => *token,
+        | Event::Acceptable(token) => *token,
     }
 }

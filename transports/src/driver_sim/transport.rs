@@ -1,7 +1,6 @@
 //! The transport traits over the simulated network.
 
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -65,11 +64,6 @@ impl Listener for SimListener {
     fn accept(&self) -> io::Result<Arc<dyn Stream>> {
         let id = self.net.lock().accept(self.id)?;
         Ok(SimStream::shared(&self.net, id))
-    }
-
-    fn adopt(&self, _fd: OwnedFd) -> io::Result<Arc<dyn Stream>> {
-        // No simulated driver accepts by itself: a simulated connection has no descriptor.
-        Err(Errno::OPNOTSUPP.into())
     }
 
     fn stop(&self) {

@@ -1,9 +1,6 @@
 //! What completions mean: one small function per operation. A completion is looked up by its slot; one whose object
 //! was deregistered meanwhile only frees what it brought.
 
-use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
-
 use io_uring::cqueue;
 use rustix::io::Errno;
 use zeroring_core::io::driver::{Event, Token};
@@ -68,8 +65,8 @@ impl UringDriver {
         }
         match op {
             Op::Receive(token) => self.received(token, outcome, events),
-            Op::Accept(token) => self.accepted(token, outcome, events),
             Op::AwaitWritable(token) => self.writable(token, outcome, events),
+            Op::AwaitListeners => self.listeners.report(events),
             Op::AwaitWake => {
                 if outcome.last {
                     self.wake_armed = false;
@@ -110,28 +107,6 @@ impl UringDriver {
         }
         if outcome.last {
             self.reading_ended(token, over, events);
-        }
-    }
-
-    fn accepted(&mut self, token: Token, outcome: Outcome, events: &mut Vec<Event>) {
-        let ours = self.reads_by(token, outcome.id);
-        match outcome.result {
-            Ok(number) => {
-                // SAFETY: must hold: the descriptor is new and ours. The kernel made it for this completion, which is
-                // seen once. Otherwise: closing a stranger's descriptor.
-                let fd = unsafe { OwnedFd::from_raw_fd(number as i32) };
-                if ours {
-                    events.push(Event::Accepted(token, fd));
-                }
-            }
-            Err(Errno::CANCELED | Errno::INTR) => {}
-            Err(error) if ours => {
-                events.push(Event::AcceptFailed(token, io::Error::from(error)));
-            }
-            Err(_) => {}
-        }
-        if ours && outcome.last {
-            self.reading_ended(token, false, events);
         }
     }
 

@@ -3,14 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use zeroring_core::io::transport::{Handle, Listener, Stream};
+use zeroring_core::io::transport::{Handle, Stream};
 
 use super::op_slots::{Hold, OpId};
 
 /// The object itself.
 pub(super) enum Object {
     Stream(Arc<dyn Stream>),
-    Listener(Arc<dyn Listener>),
     Connecting(Arc<OwnedFd>),
 }
 
@@ -19,7 +18,6 @@ impl Object {
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         let handle = match self {
             Self::Stream(stream) => stream.handle(),
-            Self::Listener(listener) => listener.handle(),
             Self::Connecting(fd) => return Some(fd.as_fd()),
         };
         match handle {
@@ -32,13 +30,12 @@ impl Object {
     pub fn hold(&self) -> Hold {
         match self {
             Self::Stream(stream) => Hold::Stream(stream.clone()),
-            Self::Listener(listener) => Hold::Listener(listener.clone()),
-            Self::Connecting(fd) => Hold::Connecting(fd.clone()),
+            Self::Connecting(fd) => Hold::Fd(fd.clone()),
         }
     }
 }
 
-/// The multishot operation of an object: receive or accept.
+/// The multishot receive of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
     /// Not under way.

@@ -1,4 +1,4 @@
-//! The io_uring driver: accepts and receives by itself, into slabs that are handed on without a copy.
+//! The io_uring driver: receives by itself, into slabs that are handed on without a copy.
 //!
 //! Runs on one I/O thread, which must also create and drop it: the ring is set up for a single submitter. A cycle is
 //! one system call: wishes noted since the last wait become entries, and the same call submits them and waits.
@@ -8,13 +8,15 @@
 //! | `ring` | the two queues, set up as well as the kernel can |
 //! | `op_slots` | what is under way, and owns all it needs until its last completion |
 //! | `buffer_ring` | the slabs the kernel receives into |
-//! | `entry` | what is wanted and what runs, per registered object |
+//! | `entry` | what is wanted and what runs, per stream or connection attempt |
+//! | `listeners` | the listeners, which the ring must not hold |
 //! | `submit`, `complete` | one small function per operation, there and back |
 //! | `probe` | whether all this works here, and why not |
 
 mod buffer_ring;
 mod complete;
 mod entry;
+mod listeners;
 mod op_slots;
 mod probe;
 mod ring;
@@ -36,6 +38,7 @@ use crate::token_map::TokenMap;
 use crate::waker::EventFd;
 use buffer_ring::BufferRing;
 use entry::{Entry, Object, Reading};
+use listeners::Listeners;
 use op_slots::{Hold, OpSlots};
 use ring::Ring;
 
@@ -54,6 +57,7 @@ pub struct UringDriver {
     buffers: ManuallyDrop<BufferRing>,
     slots: ManuallyDrop<OpSlots>,
     entries: TokenMap<Entry>,
+    listeners: Listeners,
     /// Tokens whose wishes are to be compared with what runs.
     dirty: Vec<Token>,
     waker: EventFd,
@@ -70,6 +74,7 @@ impl UringDriver {
             buffers: ManuallyDrop::new(buffers),
             slots: ManuallyDrop::new(OpSlots::default()),
             entries: TokenMap::default(),
+            listeners: Listeners::new()?,
             dirty: Vec::new(),
             waker,
             wake_armed: false,
@@ -80,7 +85,7 @@ impl UringDriver {
         if entry.object.fd().is_none() {
             return Err(Errno::INVAL.into());
         }
-        if self.entries.contains_key(&token) {
+        if self.entries.contains_key(&token) || self.listeners.contains(token) {
             return Err(Errno::EXIST.into());
         }
         self.entries.insert(token, entry);
@@ -136,6 +141,7 @@ impl UringDriver {
     fn cycle(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<bool> {
         let before = events.len();
         self.arm_waker();
+        self.listeners.arm(&mut self.ring, &mut self.slots, events);
         self.apply_wishes(events);
         let timeout = match timeout {
             _ if events.len() > before => Some(Duration::ZERO),
@@ -166,7 +172,7 @@ impl UringDriver {
     }
 }
 
-/// Starts or ends the multishot operation of an object, as wished; answers pauses that need no waiting.
+/// Starts or ends the multishot receive of an object, as wished; answers pauses that need no waiting.
 fn apply_read(
     ring: &mut Ring,
     slots: &mut OpSlots,
@@ -178,12 +184,10 @@ fn apply_read(
     match (entry.want_read, entry.reading) {
         (true, Reading::Idle) => {
             let (Some(fd), hold) = (entry.object.fd(), entry.object.hold()) else { return };
-            let id = match &entry.object {
-                Object::Listener(_) => submit::accept(ring, slots, token, fd, hold),
-                _ if buffers.is_exhausted() => return,
-                _ => submit::receive(ring, slots, token, fd, hold),
-            };
-            entry.reading = Reading::Running(id);
+            if buffers.is_exhausted() {
+                return;
+            }
+            entry.reading = Reading::Running(submit::receive(ring, slots, token, fd, hold));
         }
         (false, Reading::Running(id)) => {
             submit::cancel(ring, id);
@@ -214,7 +218,10 @@ impl Driver for UringDriver {
     }
 
     fn add_listener(&mut self, token: Token, listener: &Arc<dyn Listener>) -> io::Result<()> {
-        self.add(token, Entry::new(Object::Listener(listener.clone()), true, false))
+        if self.entries.contains_key(&token) {
+            return Err(Errno::EXIST.into());
+        }
+        self.listeners.add(token, listener)
     }
 
     fn add_connecting(&mut self, token: Token, connecting: &dyn Connecting) -> io::Result<()> {
@@ -238,12 +245,11 @@ impl Driver for UringDriver {
     }
 
     fn pause_listener(&mut self, token: Token, pause: bool) {
-        let Some(entry) = self.entries.get_mut(&token) else { return };
-        entry.set_read(!pause);
-        self.look_at(token);
+        self.listeners.pause(token, pause);
     }
 
     fn deregister(&mut self, token: Token) {
+        self.listeners.remove(token);
         let Some(entry) = self.entries.remove(&token) else { return };
         if let Reading::Running(id) = entry.reading {
             submit::cancel(&mut self.ring, id);

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use zeroring_core::io::driver::Token;
-use zeroring_core::io::transport::{Listener, Stream};
+use zeroring_core::io::transport::Stream;
 
 use crate::waker::EventFd;
 
@@ -20,16 +20,15 @@ use crate::waker::EventFd;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Op {
     Receive(Token),
-    Accept(Token),
     AwaitWritable(Token),
+    AwaitListeners,
     AwaitWake,
 }
 
 /// What has to stay open while the operation runs.
 pub(super) enum Hold {
     Stream(#[allow(dead_code, reason = "held for its drop")] Arc<dyn Stream>),
-    Listener(#[allow(dead_code, reason = "held for its drop")] Arc<dyn Listener>),
-    Connecting(#[allow(dead_code, reason = "held for its drop")] Arc<OwnedFd>),
+    Fd(#[allow(dead_code, reason = "held for its drop")] Arc<OwnedFd>),
     Waker(#[allow(dead_code, reason = "held for its drop")] EventFd),
 }
 
@@ -112,9 +111,9 @@ mod tests {
         let mut slots = OpSlots::default();
         let first = slots.open(Op::Receive(Token(1)), hold());
         slots.close(first);
-        let second = slots.open(Op::Accept(Token(2)), hold());
+        let second = slots.open(Op::AwaitWritable(Token(2)), hold());
         assert_eq!(slots.get(first), None);
-        assert_eq!(slots.get(second), Some(Op::Accept(Token(2))));
+        assert_eq!(slots.get(second), Some(Op::AwaitWritable(Token(2))));
         slots.close(first);
         assert_eq!(slots.running(), 1, "a stale close touches nobody");
     }
@@ -131,7 +130,7 @@ mod tests {
         let fd = Arc::new(
             rustix::event::eventfd(0, rustix::event::EventfdFlags::empty()).expect("eventfd"),
         );
-        let id = slots.open(Op::AwaitWritable(Token(1)), Hold::Connecting(fd.clone()));
+        let id = slots.open(Op::AwaitWritable(Token(1)), Hold::Fd(fd.clone()));
         assert_eq!(Arc::strong_count(&fd), 2);
         slots.close(id);
         assert_eq!(Arc::strong_count(&fd), 1);

@@ -1,6 +1,6 @@
 //! Whether io_uring works here as the driver needs it, found out by using it.
 //!
-//! Needed are multishot accept and provided-buffer rings (Linux 5.19) and multishot receive (Linux 6.0). Set-up flags
+//! Needed are provided-buffer rings (Linux 5.19) and multishot receive (Linux 6.0). Set-up flags
 //! that are merely better are degraded in the ring and not asked for here.
 
 use std::io;
@@ -109,7 +109,7 @@ fn receives_twice(ring: &mut Ring, buffers: &mut BufferRing) -> Result<(), Unava
     let (near, far) =
         socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io_failed)?;
     let (mut slots, near) = (OpSlots::default(), std::sync::Arc::new(near));
-    submit::receive(ring, &mut slots, Token(0), near.as_fd(), Hold::Connecting(near.clone()));
+    submit::receive(ring, &mut slots, Token(0), near.as_fd(), Hold::Fd(near.clone()));
     for _ in 0..2 {
         send(&far, b"?", SendFlags::empty()).map_err(io_failed)?;
         if receive_one(ring, buffers)?.as_deref() != Some(&b"?"[..]) {

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use io_uring::opcode::{AcceptMulti, AsyncCancel, AsyncCancel2, PollAdd, RecvMulti};
+use io_uring::opcode::{AsyncCancel, AsyncCancel2, PollAdd, RecvMulti};
 use io_uring::squeue::{Entry as SubmissionEntry, Flags};
 use io_uring::types::{CancelBuilder, Fd};
 use zeroring_core::io::driver::Token;
@@ -27,19 +27,6 @@ pub(super) fn receive(
     start(ring, slots, Op::Receive(token), hold, entry)
 }
 
-/// Accepts connections until cancelled or failed.
-pub(super) fn accept(
-    ring: &mut Ring,
-    slots: &mut OpSlots,
-    token: Token,
-    fd: BorrowedFd<'_>,
-    hold: Hold,
-) -> OpId {
-    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    let entry = AcceptMulti::new(Fd(fd.as_raw_fd())).flags(flags).build();
-    start(ring, slots, Op::Accept(token), hold, entry)
-}
-
 /// Reports once that a stream takes bytes, or that a connection attempt is decided.
 pub(super) fn await_writable(
     ring: &mut Ring,
@@ -61,6 +48,17 @@ pub(super) fn await_wake(
 ) -> OpId {
     let entry = PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
     start(ring, slots, Op::AwaitWake, hold, entry)
+}
+
+/// Reports once that some listener has a connection to accept.
+pub(super) fn await_listeners(
+    ring: &mut Ring,
+    slots: &mut OpSlots,
+    fd: BorrowedFd<'_>,
+    hold: Hold,
+) -> OpId {
+    let entry = PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build();
+    start(ring, slots, Op::AwaitListeners, hold, entry)
 }
 
 /// Asks for the end of one operation; its last completion tells.

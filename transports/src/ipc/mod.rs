@@ -146,10 +146,7 @@ impl IpcListener {
 
 impl Listener for IpcListener {
     fn accept(&self) -> io::Result<Arc<dyn Stream>> {
-        self.adopt(retry_interrupted(|| accept_with(&self.fd, SOCKET_FLAGS))?)
-    }
-
-    fn adopt(&self, fd: OwnedFd) -> io::Result<Arc<dyn Stream>> {
+        let fd = retry_interrupted(|| accept_with(&self.fd, SOCKET_FLAGS))?;
         let peer = peer_credentials(&fd)?;
         if !self.is_welcome(&peer) {
             return Err(refused_by_filter(&peer));

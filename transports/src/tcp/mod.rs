@@ -117,11 +117,7 @@ impl TcpListener {
 impl Listener for TcpListener {
     fn accept(&self) -> io::Result<Arc<dyn Stream>> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        self.adopt(retry_interrupted(|| accept_with(&self.fd, flags))?)
-    }
-
-    fn adopt(&self, fd: OwnedFd) -> io::Result<Arc<dyn Stream>> {
-        let socket = Socket::from(fd);
+        let socket = Socket::from(retry_interrupted(|| accept_with(&self.fd, flags))?);
         let peer = socket::peer_address(&socket)?;
         if !self.is_welcome(peer.ip()) {
             return Err(refused_by_filter(&peer));

@@ -139,17 +139,14 @@ impl World {
 
     pub fn accept_one(&mut self, token: Token, listener: &Arc<dyn Listener>) -> Arc<dyn Stream> {
         loop {
-            let event = self.expect("a connection", |event| match event {
-                Event::Acceptable(t) | Event::Accepted(t, _) => *t == token,
-                _ => false,
-            });
-            match event {
-                Event::Accepted(_, fd) => return listener.adopt(fd).expect("adopted"),
-                _ => match listener.accept() {
-                    // Acceptable is level-triggered: several reports may stand for one connection.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    accepted => return accepted.expect("accepted"),
-                },
+            self.expect(
+                "a connection",
+                |event| matches!(event, Event::Acceptable(t) if *t == token),
+            );
+            match listener.accept() {
+                // Acceptable is level-triggered: several reports may stand for one connection.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => return accepted.expect("accepted"),
             }
         }
     }
@@ -238,9 +235,7 @@ pub fn event_token(event: &Event) -> Token {
         | Event::Failed(t, _)
         | Event::Paused(t)
         | Event::Writable(t)
-        | Event::Acceptable(t)
-        | Event::Accepted(t, _)
-        | Event::AcceptFailed(t, _) => *t,
+        | Event::Acceptable(t) => *t,
     }
 }
 

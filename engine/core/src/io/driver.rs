@@ -16,7 +16,6 @@
 //! * `wait` returns early when the waker of [`Driver::os_wake`] was used, also if that happened before the call.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,10 +45,6 @@ pub enum Event {
     Writable(Token),
     /// The listener has a connection to accept.
     Acceptable(Token),
-    /// The driver accepted a connection itself: pass it to [`Listener::adopt`].
-    Accepted(Token, OwnedFd),
-    /// The driver's accept failed; the listener stays registered and goes on.
-    AcceptFailed(Token, io::Error),
 }
 
 /// Moves events between the kernel (or the simulated network) and one I/O loop.

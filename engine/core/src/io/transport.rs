@@ -8,7 +8,7 @@
 //! | [`Transport::check_connect`] | application | never | reported to the caller of `connect` |
 //! | [`Transport::connect`] | I/O, or a resolver thread if [`Transport::must_resolve`] | name resolution and proxies only | attempt failed: retried |
 //! | [`Connecting::finish`] | I/O | never | attempt failed: retried |
-//! | [`Listener::accept`], [`Listener::adopt`] | I/O | never | ACCEPT_FAILED event, listener stays |
+//! | [`Listener::accept`] | I/O | never | ACCEPT_FAILED event, listener stays |
 //! | [`Stream::try_recv`], [`Stream::try_send`] | any, one at a time per direction | never | connection is over |
 //! | [`Stream::finish_writing`], [`Stream::undelivered_bytes`] | I/O | never | connection is over |
 //! | drop | any | never | – |
@@ -17,7 +17,7 @@
 //! driver, the link and a waiting application thread have all let go of it.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use crate::options::SocketOptions;
@@ -87,9 +87,6 @@ pub trait Listener: Send + Sync + 'static {
     /// The next connection, configured and filtered; `WouldBlock` if there is none. A connection refused by a filter
     /// is an error of kind `PermissionDenied`.
     fn accept(&self) -> io::Result<Arc<dyn Stream>>;
-
-    /// Turns a descriptor that a driver accepted by itself into a stream, as [`accept`](Self::accept) would.
-    fn adopt(&self, fd: OwnedFd) -> io::Result<Arc<dyn Stream>>;
 
     /// Frees the address at once, from whatever thread and whoever still holds the listener: nobody can connect any more,
     /// and somebody else can bind. An adopted descriptor only stops being served, since others may hold it too.

@@ -1,5 +1,6 @@
 //! Connections that are lost, refused, or lost a thousand times.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::support::{DEADLINE, Env, await_event, recv, recv_all, text, until};
 
 cases! {
     net {
-        messages_wait_for_the_server_to_come_back, a_killed_peer_is_noticed_and_replaced,
+        messages_wait_for_the_server_to_come_back, a_killed_peer_is_noticed_and_replaced, a_killed_server_frees_its_address,
         a_request_is_not_repeated, immediate_forgets_what_was_queued, no_interval_means_never_again,
         a_lost_connection_leaves_what_was_received, an_offender_gets_no_messages,
         with_no_interval_a_lost_connection_is_forgotten, nobody_lingers_for_an_endpoint_given_up
@@ -41,12 +42,17 @@ fn messages_wait_for_the_server_to_come_back(env: &Env) {
 struct Server(Child);
 
 impl Server {
+    /// Starts it, and waits until it is bound.
     fn start(endpoint: &str) -> Self {
-        let child = Command::new(example("greeting_server"))
+        let mut child = Command::new(example("greeting_server"))
             .args([endpoint, "1000000"])
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("the example is built");
+        let mut said = String::new();
+        let output = child.stdout.as_mut().expect("piped");
+        BufReader::new(output).read_line(&mut said).expect("it speaks");
+        assert_eq!(said, format!("READY {endpoint}\n"));
         Self(child)
     }
 
@@ -79,6 +85,17 @@ fn a_killed_peer_is_noticed_and_replaced(env: &Env) {
         let mut events = req.monitor();
         server.kill();
         await_event(&mut events, EventKind::Disconnected);
+    }
+}
+
+/// The kernel clears up an io_uring a moment after its process; the listener must not wait for that.
+fn a_killed_server_frees_its_address(env: &Env) {
+    let endpoint = env.free_endpoint();
+    let req = env.socket::<Req>();
+    req.set_req_relaxed(true);
+    req.connect(&endpoint).expect("valid");
+    for _ in 0..20 {
+        Server::start(&endpoint).kill();
     }
 }
 

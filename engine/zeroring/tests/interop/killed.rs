@@ -1,15 +1,15 @@
 //! Our process is killed (SIGKILL), once in the middle of its work, while libzmq's side stays; the next one of ours goes
 //! on. The process is this test program again: `child`, told by its environment what to be.
 
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use zeroring::DriverChoice::{self, Auto, Epoll, Uring};
 use zeroring::SocketType::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
-use zeroring::{AnySocket, Context, EndpointFault, EventKind};
+use zeroring::{AnySocket, Context, EventKind};
 
 use crate::content::Content;
-use crate::peer::{Libzmq, Peer, until};
+use crate::peer::{Libzmq, Peer};
 use crate::roles::Does::{Echo, Request, Sink, Source};
 use crate::roles::Ours;
 use crate::support::{DEADLINE, Env, Via, at_once, run};
@@ -186,7 +186,7 @@ fn child() {
     }
     let mut endpoint = order("ZERORING_ENDPOINT");
     if order("ZERORING_ATTACH") == "bind" {
-        endpoint = bind(&socket, &endpoint);
+        endpoint = socket.bind(&endpoint).expect("left by the one that was killed");
     } else {
         socket.connect(&endpoint).expect("valid");
     }
@@ -198,14 +198,6 @@ fn child() {
     }
     drop(socket);
     assert!(context.term_timeout(DEADLINE), "{:?}", context.stats());
-}
-
-/// With io_uring the kernel holds the port of a killed process for a moment longer than the process.
-fn bind(socket: &AnySocket, endpoint: &str) -> String {
-    until("the endpoint is free", || match socket.bind(endpoint) {
-        Err(EndpointFault::Io { source, .. }) if source.kind() == ErrorKind::AddrInUse => None,
-        bound => Some(bound.expect("left by the one that was killed")),
-    })
 }
 
 fn work_until_killed(case: &Case, socket: &AnySocket) {

@@ -5,7 +5,7 @@ use zeroring::kind::SocketType::{
 };
 use zeroring::{AnySocket, EventKind, SendError};
 
-use crate::support::{DEADLINE, Env, QUIET, await_event, recv_all, slabs, until};
+use crate::support::{DEADLINE, Env, QUIET, SLABS_READ_AHEAD, await_event, recv_all, slabs, until};
 
 cases! {
     net { whoever_waits_for_room_is_stopped, publishers_drop_what_has_no_room, answers_without_room_are_dropped }
@@ -13,9 +13,8 @@ cases! {
 
 const BODY_BYTES: usize = 64 * 1024;
 const HWM: u32 = 10;
-/// A message takes a slab; both queues are full, each side has a few begun or read ahead, and io_uring may have filled all
-/// its 32 buffers before it learns that nobody wants more.
-const SLABS_MAX: i64 = 2 * HWM as i64 + 24 + 32;
+/// A message takes a slab; both queues are full, each side has a few begun, and io_uring reads ahead.
+const SLABS_MAX: i64 = 2 * HWM as i64 + 24 + SLABS_READ_AHEAD;
 
 /// Sockets with a connection, both with low marks.
 fn pair(env: &Env, kinds: (SocketType, SocketType)) -> (AnySocket, AnySocket) {

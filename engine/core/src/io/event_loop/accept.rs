@@ -1,8 +1,6 @@
 //! Listeners: accepting, handing connections out to the threads, and what to do when accepting fails.
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -28,20 +26,6 @@ pub(super) struct Listening {
     token: Option<Token>,
     /// Other threads serve connections that were accepted through it.
     is_spread: bool,
-}
-
-/// Connections that the driver accepted by itself. It may bring any number at once; they have their turn in batches.
-#[derive(Default)]
-pub(super) struct AcceptedQueue {
-    waiting: VecDeque<(Token, OwnedFd)>,
-    /// Listeners that shall bring no more until these are served.
-    paused: Vec<Token>,
-}
-
-impl AcceptedQueue {
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 impl EventLoop {
@@ -106,37 +90,8 @@ impl EventLoop {
         }
     }
 
-    /// The driver accepted a connection by itself.
-    pub(super) fn queue_accepted(&mut self, token: Token, fd: OwnedFd) {
-        let queue = &mut self.accepted;
-        queue.waiting.push_back((token, fd));
-        if queue.waiting.len() > ACCEPT_BATCH && !queue.paused.contains(&token) {
-            queue.paused.push(token);
-            self.driver.pause_listener(token, true);
-        }
-    }
-
-    /// Serves the next batch of what the driver accepted. Returns how many.
-    pub(super) fn serve_accepted(&mut self) -> usize {
-        let batch = self.accepted.waiting.len().min(ACCEPT_BATCH);
-        for _ in 0..batch {
-            let Some((token, fd)) = self.accepted.waiting.pop_front() else { break };
-            let Some(listener) = self.listener(token) else { continue };
-            match listener.adopt(fd) {
-                Ok(stream) => self.begin_accepted(token, stream),
-                Err(error) => drop(self.accept_failed(token, &error)),
-            }
-        }
-        if self.accepted.is_empty() {
-            for token in std::mem::take(&mut self.accepted.paused) {
-                self.driver.pause_listener(token, false);
-            }
-        }
-        batch
-    }
-
     /// Reports a failed accept. True if the listener was paused.
-    pub(super) fn accept_failed(&mut self, token: Token, error: &io::Error) -> bool {
+    fn accept_failed(&mut self, token: Token, error: &io::Error) -> bool {
         let Some(listening) = self.listening(token) else { return true };
         if !listening.spec.is_stopped() && is_peers_affair(error) {
             tell_of_failed_accept(&listening.spec, error);

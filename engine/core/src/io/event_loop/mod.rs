@@ -77,8 +77,6 @@ pub struct EventLoop {
     /// Registered descriptors, and what is on its way here: for choosing the least loaded thread.
     load: Load,
     directory: Arc<Directory>,
-    /// Connections that the driver accepted and that have not had their turn.
-    accepted: accept::AcceptedQueue,
     /// The driver's last wait failed.
     is_driver_failing: bool,
     /// Poll without sleeping (wait policy `Spin`).
@@ -128,7 +126,6 @@ impl EventLoop {
             timers: Timers::default(),
             load: config.load,
             directory: config.directory,
-            accepted: accept::AcceptedQueue::default(),
             is_driver_failing: false,
             spins: config.spins,
             stopped: false,
@@ -156,13 +153,9 @@ impl EventLoop {
     /// Returns how many things were done.
     pub fn turn(&mut self, wait_max: Option<Duration>) -> usize {
         let mut done = self.run_commands() + self.fire_timers();
-        let timeout = if done > 0 || self.spins || !self.accepted.is_empty() {
-            Some(Duration::ZERO)
-        } else {
-            wait_max
-        };
+        let timeout = if done > 0 || self.spins { Some(Duration::ZERO) } else { wait_max };
         done += self.wait_for_events(timeout);
-        done + self.serve_accepted()
+        done
     }
 
     fn run_commands(&mut self) -> usize {
@@ -267,10 +260,6 @@ impl EventLoop {
             Event::Paused(token) => self.reading_paused(token),
             Event::Writable(token) => self.writable(token),
             Event::Acceptable(token) => self.acceptable(token),
-            Event::Accepted(token, fd) => self.queue_accepted(token, fd),
-            Event::AcceptFailed(token, error) => {
-                self.accept_failed(token, &error);
-            }
         }
     }
 
@@ -314,7 +303,6 @@ impl EventLoop {
         for token in tokens {
             drop(self.remove(token));
         }
-        self.accepted = accept::AcceptedQueue::default();
         self.closing.clear();
         self.watched = flush::Watched::default();
         self.leased = lease::Leased::default();
