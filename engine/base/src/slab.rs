@@ -23,7 +23,7 @@ use crate::limits;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, thread_mark};
 
-pub use pool::SlabPool;
+pub use pool::{SlabPool, SlabSize};
 
 /// One cache line: the data starts on its own line, away from the count.
 const HEADER_BYTES: usize = 64;

@@ -36,7 +36,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::barrier;
 use crate::ring::{Consumer, Producer, ring};
-use crate::slab::{Bytes, SlabPool, SlabWriter};
+use crate::slab::{Bytes, SlabPool, SlabSize, SlabWriter};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, seq_cst_point};
 
@@ -111,6 +111,7 @@ pub fn stream(high_water_mark: u32) -> (StreamWriter, StreamReader) {
         shared: shared.clone(),
         segments: producer,
         slab: None,
+        slab_size: SlabSize::default(),
         tail: None,
         staged: Vec::new(),
         written: 0,
@@ -136,6 +137,7 @@ pub struct StreamWriter {
     shared: Arc<Shared>,
     segments: Producer<Segment>,
     slab: Option<SlabWriter>,
+    slab_size: SlabSize,
     tail: Option<TailEnd>,
     /// Segments of the message being written; the reader learns of them at commit.
     staged: Vec<Segment>,
@@ -204,7 +206,8 @@ impl StreamWriter {
     fn next_slab(&mut self, pool: &mut SlabPool, total: usize) -> Result<(), NoMemory> {
         self.slab = None; // gives the old one back before the new one is taken
         self.tail = None;
-        self.slab = Some(pool.writer(total).ok_or(NoMemory { wanted_bytes: total })?);
+        let fresh = pool.next_writer(&mut self.slab_size, total);
+        self.slab = Some(fresh.ok_or(NoMemory { wanted_bytes: total })?);
         Ok(())
     }
 
@@ -265,6 +268,11 @@ impl StreamWriter {
             self.written = self.committed;
             self.tail = None; // the next bytes start a segment of their own
         }
+    }
+
+    /// The reader has let go of all it read: the next bytes start a segment of their own.
+    pub fn begin_anew(&mut self) {
+        self.tail = None;
     }
 
     /// True if something was appended and not committed.
@@ -395,6 +403,18 @@ impl StreamReader {
         if let Some(segment) = self.held.front() {
             segment.bytes.prefetch_published(self.offset, self.available);
         }
+    }
+
+    /// Lets go of the slabs, if everything published was read. True if so; then the writer's next bytes must begin a
+    /// segment, see [`StreamWriter::begin_anew`], and nothing may be committed before it knows.
+    pub fn let_go(&mut self) -> bool {
+        let is_read = self.published() == self.position;
+        if is_read {
+            self.load_segments();
+            self.held.clear();
+            (self.offset, self.available) = (0, 0);
+        }
+        is_read
     }
 
     /// Looks for more published bytes. True if there are some at the reading position.

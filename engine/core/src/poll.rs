@@ -4,10 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll as poll_fds};
-use zeroring_base::time::{monotonic_ns, saturating_ns};
+use zeroring_base::time::{Clock, monotonic_ns, saturating_ns};
 
 use crate::error::RecvError;
-use crate::socket::{Interest, SleepSet, SocketCore, timespec};
+use crate::socket::{Interest, SleepSet, SocketCore, SpinEnd, Spinner, timespec};
 
 /// What is asked of an item, or found.
 ///
@@ -123,19 +123,55 @@ impl<'a> PollItem<'a> {
 /// [`RecvError::Forked`] if one was inherited from a parent process.
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize, RecvError> {
     let deadline = timeout.map(|timeout| monotonic_ns().saturating_add(saturating_ns(timeout)));
-    for item in items.iter_mut() {
-        if let Target::Socket(socket) = &mut item.target {
-            socket.ask_for_leases(item.asked.interest());
-        }
-    }
+    sockets(items).for_each(|(socket, interest)| socket.ask_for_leases(interest));
     loop {
         let ready = look(items)?;
         let expired = deadline.is_some_and(|deadline| deadline <= monotonic_ns());
         if ready > 0 || expired {
             return Ok(ready);
         }
-        sleep(items, deadline);
+        wait(items, deadline);
     }
+}
+
+/// Waits until something happened that may help, or for as long as there is time.
+fn wait(items: &mut [PollItem<'_>], deadline_ns: Option<u64>) {
+    let start_ns = monotonic_ns();
+    if spin(items, start_ns, deadline_ns).verdict().is_none() {
+        sleep(items, deadline_ns);
+    }
+    let waited_ns = monotonic_ns().saturating_sub(start_ns);
+    sockets(items).for_each(|(socket, _)| socket.has_waited(waited_ns));
+}
+
+/// Looks again and again, as long as the policies of all sockets allow.
+fn spin(items: &mut [PollItem<'_>], start_ns: u64, deadline_ns: Option<u64>) -> SpinEnd {
+    let limits_ns = sockets(items).map(|(socket, _)| socket.spin_limit_ns());
+    let limit_ns = limits_ns.min().unwrap_or(0);
+    let clock = &Clock::Real; // a simulation never waits here
+    let end = Spinner { start_ns, limit_ns, deadline_ns, clock }.run(|hints| {
+        items.iter_mut().any(|item| {
+            let asked = item.asked;
+            match &mut item.target {
+                Target::Socket(socket) => {
+                    socket.finds_data(asked.interest(), hints) || socket.make_progress()
+                }
+                Target::Fd(fd) => !look_at_fd(*fd, asked).is_empty(),
+            }
+        })
+    });
+    sockets(items).for_each(|(socket, _)| socket.spun(limit_ns, end));
+    end
+}
+
+/// The sockets among the items, with what is asked of them.
+fn sockets<'i>(
+    items: &'i mut [PollItem<'_>],
+) -> impl Iterator<Item = (&'i mut SocketCore, Interest)> {
+    items.iter_mut().filter_map(|item| match &mut item.target {
+        Target::Socket(socket) => Some((&mut **socket, item.asked.interest())),
+        Target::Fd(_) => None,
+    })
 }
 
 /// Looks at every item without waiting.
@@ -145,7 +181,7 @@ fn look(items: &mut [PollItem<'_>]) -> Result<usize, RecvError> {
         let asked = item.asked;
         item.found = match &mut item.target {
             Target::Socket(socket) => {
-                let readiness = socket.readiness()?;
+                let readiness = socket.readiness_for(asked.interest())?;
                 Events {
                     readable: asked.readable && readiness.readable,
                     writable: asked.writable && readiness.writable,
@@ -177,10 +213,8 @@ fn look_at_fd(fd: BorrowedFd<'_>, asked: Events) -> Events {
 fn sleep(items: &mut [PollItem<'_>], deadline: Option<u64>) {
     let mut set = SleepSet::default();
     let mut may_sleep = true;
-    for item in items.iter_mut() {
-        if let Target::Socket(socket) = &mut item.target {
-            may_sleep &= socket.prepare_sleep(item.asked.interest(), &mut set);
-        }
+    for (socket, interest) in sockets(items) {
+        may_sleep &= socket.prepare_sleep(interest, &mut set);
     }
     if may_sleep {
         let mut fds = Vec::with_capacity(items.len() * 2);
@@ -193,9 +227,5 @@ fn sleep(items: &mut [PollItem<'_>], deadline: Option<u64>) {
         let timeout = deadline.map(|at| timespec(at.saturating_sub(monotonic_ns())));
         let _ = poll_fds(&mut fds, timeout.as_ref()); // EINTR: the caller looks again
     }
-    for item in items {
-        if let Target::Socket(socket) = &mut item.target {
-            socket.finish_sleep();
-        }
-    }
+    sockets(items).for_each(|(socket, _)| socket.finish_sleep());
 }

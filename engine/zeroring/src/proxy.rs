@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use zeroring_core::poll::Events;
-use zeroring_core::socket::{Readiness, SocketCore};
+use zeroring_core::socket::{Interest, Readiness, SocketCore};
 
 use crate::error::{RecvError, SendError};
 use crate::kind::{Kind, SocketType};
@@ -189,6 +189,10 @@ impl<'a> End<'a> {
         self.socket.borrow_mut().readiness()
     }
 
+    fn can_send(&self) -> Result<bool, RecvError> {
+        Ok(self.socket.borrow_mut().readiness_for(Interest::Send)?.writable)
+    }
+
     fn recv(&mut self, timeout: Timeout) -> Result<Message, RecvError> {
         let part = self.socket.borrow_mut().recv(timeout)?;
         self.received.add(&part);
@@ -251,9 +255,7 @@ impl<'a> Proxy<'a> {
 
     fn reflect(&mut self) -> Result<usize, ProxyError> {
         for moved in 0..BURST_MESSAGES {
-            if !self.front.readiness()?.readable
-                || !move_message(&mut self.front, &mut self.back, self.capture)?
-            {
+            if !move_message(&mut self.front, &mut self.back, self.capture)? {
                 return Ok(moved);
             }
         }
@@ -338,11 +340,8 @@ fn burst(
     capture: Option<&RefCell<SocketCore>>,
 ) -> Result<usize, ProxyError> {
     for moved in 0..BURST_MESSAGES {
-        // Both are asked before a part is taken: a message in our hands could not be put back.
-        if !from.readiness()?.readable || !to.readiness()?.writable {
-            return Ok(moved);
-        }
-        if !move_message(from, to, capture)? {
+        // Asked before a part is taken: a message in our hands could not be put back.
+        if !to.can_send()? || !move_message(from, to, capture)? {
             return Ok(moved);
         }
     }

@@ -9,21 +9,30 @@
 //!
 //! Slabs larger than usual, each for one large frame, are kept apart and used again for frames of about their size:
 //! fresh memory costs a page fault every 4 KiB.
-
-use std::collections::VecDeque;
-use std::ptr::NonNull;
-use std::time::{Duration, Instant};
+//!
+//! Each stream takes slabs of its own, and most streams of a large service are idle: see [`SlabSize`].
 
 use super::{Header, Home, Kind, Slab, SlabWriter, free};
 use crate::limits;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::thread_mark;
+use crate::time::{Clock, NS_PER_MS};
+use std::collections::VecDeque;
+use std::ptr::NonNull;
 
 /// A pool that fills a slab within this time has a stream to carry: 32 MB/s and more.
-const STREAM_INTERVAL: Duration = Duration::from_millis(2);
+const STREAM_INTERVAL_NS: u64 = 2 * NS_PER_MS;
 /// Free slabs of the usual size that another pool keeps.
 const IDLE_SLABS_MAX: usize = 16;
+/// A stream's first slab, in bytes.
+const FIRST_SLAB_BYTES: usize = 1024;
+/// A stream that fills a slab within this time gets a larger one next ...
+const GROW_INTERVAL_NS: u64 = 100 * NS_PER_MS;
+/// ... so many times larger ...
+const GROWTH: usize = 8;
+/// ... and one that takes longer than this begins again with a small one.
+const SHRINK_INTERVAL_NS: u64 = 10_000 * NS_PER_MS;
 
 /// Source of slabs for one thread or one socket.
 pub struct SlabPool {
@@ -31,7 +40,31 @@ pub struct SlabPool {
     free: Free,
     slab_bytes: usize,
     /// When a slab of the usual size was taken last.
-    taken: Option<Instant>,
+    taken_ns: Option<u64>,
+    clock: Clock,
+}
+
+/// How large the next slab of one stream shall be: small at first, the usual size when it fills them fast. A connection
+/// that says little holds little.
+#[derive(Debug, Default)]
+pub struct SlabSize {
+    bytes: usize,
+    taken_ns: u64,
+}
+
+impl SlabSize {
+    fn next(&mut self, now_ns: u64, usual_bytes: usize) -> usize {
+        let filled_in_ns = now_ns.saturating_sub(self.taken_ns);
+        self.taken_ns = now_ns;
+        self.bytes = match self.bytes {
+            0 => FIRST_SLAB_BYTES,
+            _ if filled_in_ns > SHRINK_INTERVAL_NS => FIRST_SLAB_BYTES,
+            bytes if filled_in_ns < GROW_INTERVAL_NS => bytes * GROWTH,
+            bytes => bytes,
+        };
+        self.bytes = self.bytes.min(usual_bytes);
+        self.bytes
+    }
 }
 
 /// Slabs without references.
@@ -74,7 +107,19 @@ impl SlabPool {
             closed: AtomicBool::new(false),
             user: AtomicUsize::new(thread_mark()),
         };
-        Self { home: Arc::new(home), free: Free::default(), slab_bytes, taken: None }
+        Self {
+            home: Arc::new(home),
+            free: Free::default(),
+            slab_bytes,
+            taken_ns: None,
+            clock: Clock::Real,
+        }
+    }
+
+    /// This pool, with another clock.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Size of the pool's slabs, in bytes.
@@ -87,9 +132,10 @@ impl SlabPool {
         self.home.user.store(thread_mark(), Ordering::Relaxed); // a hint for `give_back`
         let reused = match capacity <= self.slab_bytes {
             true => {
-                let now = Instant::now();
-                let last = self.taken.replace(now);
-                let is_streaming = last.is_some_and(|last| now - last < STREAM_INTERVAL);
+                let now_ns = self.clock.now_ns();
+                let last_ns = self.taken_ns.replace(now_ns);
+                let is_streaming =
+                    last_ns.is_some_and(|last_ns| now_ns - last_ns < STREAM_INTERVAL_NS);
                 self.reuse(is_streaming)
             }
             false => self.reuse_large(capacity),
@@ -98,6 +144,12 @@ impl SlabPool {
         // SAFETY: slabs in `free` have no references; they come from this pool.
         let slab = unsafe { Slab::begin(reused, capacity.max(self.slab_bytes), kind) };
         Some(SlabWriter::new(slab?))
+    }
+
+    /// The next slab of a stream, for at least `capacity` bytes; `None` if the system has no memory for it.
+    pub fn next_writer(&mut self, size: &mut SlabSize, capacity: usize) -> Option<SlabWriter> {
+        let bytes = size.next(self.clock.now_ns(), self.slab_bytes).max(capacity);
+        if bytes >= self.slab_bytes { self.writer(bytes) } else { SlabWriter::with_capacity(bytes) }
     }
 
     /// A free slab of the usual size, unless a fresh one is better. A pool that fills slabs now and then only needs few.
@@ -194,6 +246,7 @@ impl Drop for SlabPool {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::time::VirtualClock;
 
     fn address(writer: &SlabWriter) -> usize {
         writer.slab().address()
@@ -228,6 +281,26 @@ mod tests {
         assert_eq!(first_round, second_round, "in turn");
         let distinct: std::collections::HashSet<_> = first_round.iter().collect();
         assert_eq!(distinct.len(), circulating);
+    }
+
+    #[test]
+    fn slabs_of_a_stream_grow_while_they_fill_fast_and_shrink_when_it_falls_silent() {
+        let hand = VirtualClock::new(1);
+        let mut pool = SlabPool::default().with_clock(Clock::Virtual(hand.clone()));
+        let mut size = SlabSize::default();
+        let mut next = |after_ns: u64, capacity: usize| {
+            hand.advance_to(hand.now_ns() + after_ns);
+            pool.next_writer(&mut size, capacity).expect("memory").room()
+        };
+        assert_eq!(next(0, 1), FIRST_SLAB_BYTES);
+        assert_eq!(next(GROW_INTERVAL_NS, 1), FIRST_SLAB_BYTES, "not so fast");
+        assert_eq!(next(GROW_INTERVAL_NS - 1, 1), GROWTH * FIRST_SLAB_BYTES);
+        assert_eq!(next(1, 1), limits::SLAB_BYTES);
+        assert_eq!(next(1, 1), limits::SLAB_BYTES, "no larger ones");
+        assert_eq!(next(1, 100_000), 100_000, "unless one message needs it");
+        assert_eq!(next(SHRINK_INTERVAL_NS, 1), limits::SLAB_BYTES);
+        assert_eq!(next(SHRINK_INTERVAL_NS + 1, 1), FIRST_SLAB_BYTES);
+        assert_eq!(next(1, 10_000), 10_000);
     }
 
     #[test]

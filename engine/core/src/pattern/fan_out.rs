@@ -352,12 +352,16 @@ impl FanOut {
     ) -> Result<(), Refused> {
         if !self.inside_message {
             self.read_on(scope); // an XPUB that only sends still serves requests
-            self.find_matching(scope, part.bytes())?;
+            self.find_matching(scope, part.bytes());
+            if !more && !scope.options.xpub_nodrop && self.encodes_once(scope, part) {
+                return self.send_single(scope, part);
+            }
+            self.pass_over_the_full(scope)?;
         }
         self.put_all(scope, part, more)?;
         self.inside_message = more;
         if !more {
-            let may_write = self.matching.len() <= INLINE_WRITES_MAX;
+            let may_write = self.may_write();
             for slot in &self.matching {
                 if let Some(pipe) = scope.pipes.get_mut(*slot) {
                     pipe.commit(scope.clock, may_write);
@@ -367,7 +371,37 @@ impl FanOut {
         Ok(())
     }
 
-    fn find_matching(&mut self, scope: &mut Scope<'_>, topic: &[u8]) -> Result<(), Refused> {
+    /// A message of one part: each peer is looked at once.
+    fn send_single(&mut self, scope: &mut Scope<'_>, part: PartRef<'_>) -> Result<(), Refused> {
+        let (start, end) = self.encode(scope, part, false)?;
+        let Some(slab) = &self.slab else { return Err(Refused::NoMemory) };
+        let (may_write, threshold) = (self.may_write(), scope.options.copy_threshold_bytes);
+        self.only_last = false;
+        for slot in &self.matching {
+            let Some(pipe) = scope.pipes.get_mut(*slot) else { continue };
+            if !pipe.has_room() {
+                self.dropped_messages += 1;
+                continue;
+            }
+            if pipe.is_conflating() {
+                pipe.put(scope.pool, part, false, threshold)?;
+            } else {
+                pipe.put_encoded(slab, start, end);
+            }
+            pipe.commit(scope.clock, may_write);
+        }
+        Ok(())
+    }
+
+    fn may_write(&self) -> bool {
+        self.matching.len() <= INLINE_WRITES_MAX
+    }
+
+    fn encodes_once(&self, scope: &Scope<'_>, part: PartRef<'_>) -> bool {
+        self.matching.len() > 1 && part.len() < scope.options.copy_threshold_bytes as usize
+    }
+
+    fn find_matching(&mut self, scope: &mut Scope<'_>, topic: &[u8]) {
         let matching = &mut self.matching;
         matching.clear();
         self.table.for_each_match(topic, |peer| matching.push(peer as usize));
@@ -381,12 +415,15 @@ impl FanOut {
             let last = self.last_requester;
             matching.retain(|slot| Some(*slot) == last);
         }
-        let nodrop = scope.options.xpub_nodrop;
-        let pipes = &mut *scope.pipes;
+    }
+
+    /// Peers without room do not get the message; with NODROP nobody does.
+    fn pass_over_the_full(&mut self, scope: &mut Scope<'_>) -> Result<(), Refused> {
+        let (matching, pipes) = (&mut self.matching, &mut *scope.pipes);
         let wanted = matching.len();
         matching.retain(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::has_room));
         let passed_over = wanted - matching.len();
-        if nodrop && passed_over > 0 {
+        if scope.options.xpub_nodrop && passed_over > 0 {
             matching.clear();
             return Err(Refused::WouldBlock);
         }
@@ -402,8 +439,7 @@ impl FanOut {
         more: bool,
     ) -> Result<(), Refused> {
         let threshold = scope.options.copy_threshold_bytes;
-        let encode_once = self.matching.len() > 1 && part.len() < threshold as usize;
-        if !encode_once {
+        if !self.encodes_once(scope, part) {
             // A large body is copied once at the most, whatever the number of peers.
             let shared = match self.matching.len() > 1 && !part.is_counted() {
                 true => {

@@ -15,6 +15,7 @@
 
 mod fair_queue;
 mod fan_out;
+pub(crate) mod left_behind;
 mod load_balancer;
 mod pace;
 mod pipes;

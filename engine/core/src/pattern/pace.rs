@@ -29,10 +29,31 @@ struct Hurry {
     wrote_ns: u64,
     /// Writes one by one that the present burst may still have.
     burst_writes_left: u32,
+    /// The present burst did not end with them.
+    is_long_burst: bool,
+}
+
+impl Hurry {
+    /// A burst begins. One that is likely to be long gains nothing by single writes but the first.
+    fn begin_burst(&mut self) {
+        let was_long = std::mem::take(&mut self.is_long_burst);
+        self.burst_writes_left = if was_long { 1 } else { BURST_WRITES_MAX };
+    }
+
+    fn wrote_batch(&mut self, now_ns: u64) {
+        (self.sent_ns, self.wrote_ns, self.is_long_burst) = (now_ns, now_ns, true);
+    }
 }
 
 thread_local! {
     static THREAD: Cell<Hurry> = Cell::default();
+}
+
+/// The calling thread wrote what it had left behind.
+pub(super) fn thread_wrote(clock: &Clock) {
+    let mut hurry = THREAD.get();
+    hurry.wrote_batch(clock.now_ns());
+    THREAD.set(hurry);
 }
 
 /// The pace of one pipe's sender.
@@ -54,7 +75,7 @@ impl Pace {
         self.messages_per_look = 1;
         self.with_hurry(clock, |hurry| {
             if now_ns.saturating_sub(hurry.sent_ns) >= HURRY_GAP_NS {
-                hurry.burst_writes_left = BURST_WRITES_MAX;
+                hurry.begin_burst();
             }
             hurry.sent_ns = now_ns;
             let writes = hurry.burst_writes_left > 0;
@@ -92,10 +113,16 @@ impl Pace {
         self.messages_since_look = 0;
     }
 
-    /// The sender wrote.
-    pub fn wrote(&mut self, clock: &Clock) {
+    /// The sender wrote one message.
+    pub fn wrote_single(&mut self, clock: &Clock) {
         let now_ns = clock.now_ns();
         self.with_hurry(clock, |hurry| (hurry.sent_ns, hurry.wrote_ns) = (now_ns, now_ns));
+    }
+
+    /// The sender wrote what it had left behind.
+    pub fn wrote_batch(&mut self, clock: &Clock) {
+        let now_ns = clock.now_ns();
+        self.with_hurry(clock, |hurry| hurry.wrote_batch(now_ns));
     }
 
     fn with_hurry<R>(&mut self, clock: &Clock, f: impl FnOnce(&mut Hurry) -> R) -> R {
@@ -136,7 +163,7 @@ mod tests {
         let mut bench = Bench::new();
         for _ in 0..100 {
             assert!(bench.pace.writes_single(&bench.clock));
-            bench.pace.wrote(&bench.clock);
+            bench.pace.wrote_single(&bench.clock);
             bench.wait_ns(HURRY_GAP_NS);
         }
     }
@@ -152,15 +179,29 @@ mod tests {
     }
 
     #[test]
+    fn after_a_long_burst_the_next_is_taken_for_long_too() {
+        let mut bench = Bench::new();
+        let mut burst = |messages: usize| {
+            bench.wait_ns(HURRY_GAP_NS);
+            let singles = (0..messages).filter(|_| bench.pace.writes_single(&bench.clock)).count();
+            if singles < messages {
+                bench.pace.wrote_batch(&bench.clock);
+            }
+            singles
+        };
+        assert_eq!([100, 100, 1, 100].map(&mut burst), [4, 1, 1, 4]);
+    }
+
+    #[test]
     fn a_stream_is_written_in_batches_and_looks_at_the_clock_now_and_then() {
         let mut bench = Bench::new();
-        bench.pace.wrote(&bench.clock);
+        bench.pace.wrote_batch(&bench.clock);
         bench.pace.writes_single(&bench.clock);
         let batches = (0..10_000).filter(|_| {
             bench.wait_ns(50);
             let writes = bench.pace.writes_batch(&bench.clock);
             if writes {
-                bench.pace.wrote(&bench.clock);
+                bench.pace.wrote_batch(&bench.clock);
             }
             writes
         });

@@ -8,6 +8,7 @@ use zeroring_base::stream::NoMemory;
 use zeroring_base::time::Clock;
 use zeroring_base::{Message, PartRef, SlabPool, limits};
 
+use super::left_behind;
 use super::pace::Pace;
 use crate::io::command::EndpointId;
 use crate::io::link::{Flushed, RxOwner};
@@ -116,6 +117,16 @@ impl Pipe {
     /// How far reading has come.
     pub fn read_bytes(&self) -> u64 {
         self.reader.read_bytes()
+    }
+
+    /// Reads from the connection, if that is on loan. True if something came.
+    pub fn drive_rx(&mut self, pool: &mut SlabPool) -> bool {
+        match &self.peer {
+            PipePeer::Link(link) if link.rx_owner() == RxOwner::App => {
+                link.drive_rx(pool, &mut self.reader)
+            }
+            _ => false,
+        }
     }
 
     #[cold]
@@ -237,6 +248,15 @@ impl Pipe {
         } else if unwritten_bytes >= self.batch_bytes || may_write && self.pace.writes_batch(clock)
         {
             self.write_batch(clock);
+        } else {
+            self.note_left_behind(clock);
+        }
+    }
+
+    #[inline]
+    fn note_left_behind(&self, clock: &Clock) {
+        if let PipePeer::Link(link) = &self.peer {
+            left_behind::note(link, clock);
         }
     }
 
@@ -245,7 +265,7 @@ impl Pipe {
         let PipePeer::Link(link) = &self.peer else { return };
         if may_write && link.is_connected() && self.pace.writes_single(clock) {
             let drained = matches!(link.drive_tx(told), Flushed::Drained);
-            self.pace.wrote(clock);
+            self.pace.wrote_single(clock);
             if drained {
                 return;
             }
@@ -253,6 +273,7 @@ impl Pipe {
         if told {
             link.ask_flush(); // nobody looks after the pipe yet
         }
+        self.note_left_behind(clock);
     }
 
     #[cold]
@@ -263,18 +284,19 @@ impl Pipe {
         self.batch_bytes = limits::FLUSH_BYTES as u64;
         if is_blocked {
             self.batch_bytes += self.writer.unread_bytes(); // another try for each message would be in vain
+            self.note_left_behind(clock);
         }
-        self.pace.wrote(clock);
+        self.pace.wrote_batch(clock);
     }
 
-    /// Writes what is left behind; the application is about to wait.
+    /// Writes what is left behind, where nothing is noted: under a virtual clock.
     pub fn flush_before_wait(&mut self, clock: &Clock) {
         if self.writer.unread_bytes() > 0
             && let PipePeer::Link(link) = &self.peer
             && link.is_connected()
         {
             drop(link.drive_tx(false));
-            self.pace.wrote(clock);
+            self.pace.wrote_batch(clock);
         }
     }
 

@@ -106,6 +106,15 @@ impl PipeReader {
         }
     }
 
+    /// Lets go of the slabs, if everything was read. True if so; then the writer must
+    /// [begin anew](super::PipeWriter::begin_anew) before it commits anything.
+    pub fn let_go(&mut self) -> bool {
+        match &mut self.kind {
+            Kind::Stream(stream) => stream.let_go(),
+            Kind::Conflate(_) => false,
+        }
+    }
+
     /// Says that nothing was found and that the writer shall tell. True if there is something after all.
     pub fn wait_or_ready(&mut self) -> bool {
         match &mut self.kind {

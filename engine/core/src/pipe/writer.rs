@@ -123,6 +123,13 @@ impl PipeWriter {
         }
     }
 
+    /// The reader has [let go](super::PipeReader::let_go) of what it read.
+    pub fn begin_anew(&mut self) {
+        if let Kind::Stream(stream) = &mut self.0 {
+            stream.begin_anew();
+        }
+    }
+
     /// Messages that still fit.
     #[inline]
     pub fn credit(&mut self) -> u64 {

@@ -25,6 +25,7 @@ pub(crate) mod tests;
 mod wait;
 
 pub use handle::{NewPipe, PeerInfo, PipeId, PipePeer, Presence, SocketCommand, SocketHandle};
+pub(crate) use spin::{SpinEnd, Spinner};
 pub(crate) use wait::timespec;
 pub use wait::{Interest, Readiness, SleepSet};
 
@@ -117,10 +118,10 @@ impl SocketCore {
         Ok(Self {
             pattern: Pattern::new(kind, context.random() as u32),
             options: SocketOptions::new(kind, options),
+            pool: SlabPool::default().with_clock(context.clock().clone()),
             context,
             handle,
             pipes: Pipes::default(),
-            pool: SlabPool::default(),
             inbox,
             commands: VecDeque::new(),
             endpoints: Endpoints::default(),
@@ -279,17 +280,34 @@ impl SocketCore {
     /// # Errors
     /// [`RecvError::Terminated`] once the context is terminating; [`RecvError::Forked`] in a forked child.
     pub fn readiness(&mut self) -> Result<Readiness, RecvError> {
+        self.readiness_for(Interest::Both)
+    }
+
+    /// As [`readiness`](Self::readiness), for a caller that cares for `interest` only: where that is there already,
+    /// nothing else is done. A thread that asks before each message would otherwise write and read each by itself.
+    ///
+    /// # Errors
+    /// As for [`readiness`](Self::readiness).
+    pub fn readiness_for(&mut self, interest: Interest) -> Result<Readiness, RecvError> {
         if self.context.is_forked() {
             return Err(RecvError::Forked);
         }
         self.process_commands();
-        self.make_progress();
+        let mut readiness = self.readiness_now();
+        if self.lacks(interest, readiness) && self.make_progress() {
+            readiness = self.readiness_now();
+        }
         if self.is_stopped {
             return Err(RecvError::Terminated);
         }
-        let readiness = self.readiness_now();
         self.settle_level_fd();
         Ok(readiness)
+    }
+
+    /// True if something of `interest` is not there, and can ever be.
+    fn lacks(&self, interest: Interest, readiness: Readiness) -> bool {
+        (interest.receives() && self.pattern.can_recv() && !readiness.readable)
+            || (interest.sends() && self.pattern.can_send() && !readiness.writable)
     }
 
     fn readiness_now(&mut self) -> Readiness {

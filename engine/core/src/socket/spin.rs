@@ -24,6 +24,8 @@ const SELFISH_NS: u64 = 15 * NS_PER_US;
 const TAKEN_NS: u64 = 20 * NS_PER_US;
 /// Waits in vain after which spinning is tried less often.
 const MISSES_FORGIVEN: u32 = 3;
+/// Longest pause between two looks, in spin hints.
+const HINTS_MAX: u32 = 16;
 /// At the least every 64th wait spins, to notice that it pays again.
 const MISSES_MAX: u32 = MISSES_FORGIVEN + 6;
 
@@ -74,54 +76,85 @@ impl SpinHistory {
         self.average_wait_ns = (7 * self.average_wait_ns + wait_ns.min(WAIT_COUNTED_NS)) / 8;
     }
 
-    /// What was waited for came while the thread spun.
-    pub fn paid(&mut self) {
-        self.misses = 0;
-    }
-
-    pub fn was_in_vain(&mut self) {
-        self.misses = (self.misses + 1).min(MISSES_MAX);
-    }
-
-    /// Others want the core.
-    pub fn core_was_wanted(&mut self) {
-        self.misses = MISSES_MAX;
+    /// A spin that was allowed `limit_ns` is over.
+    pub fn spun(&mut self, limit_ns: u64, end: SpinEnd) {
+        self.misses = match end {
+            SpinEnd::Found if limit_ns > 0 => 0,
+            SpinEnd::InVain => (self.misses + 1).min(MISSES_MAX),
+            SpinEnd::CoreIsWanted => MISSES_MAX,
+            SpinEnd::Found | SpinEnd::Late | SpinEnd::NotAllowed => self.misses,
+        };
     }
 }
 
-/// One spin under way.
-#[derive(Debug)]
-pub(super) struct Spin {
-    selfish_until_ns: u64,
-    until_ns: u64,
-}
-
-/// Whether to go on spinning.
+/// How a spin ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    GoOn,
-    TimeIsUp,
+pub(crate) enum SpinEnd {
+    /// What was waited for came.
+    Found,
+    /// The deadline of the wait passed.
+    Late,
+    /// Nothing came in time.
+    InVain,
+    /// Others want the core.
     CoreIsWanted,
+    /// It may not spin at all, and looked once.
+    NotAllowed,
 }
 
-impl Spin {
-    pub fn new(start_ns: u64, limit_ns: u64, policy: WaitPolicy) -> Self {
-        let until_ns = start_ns.saturating_add(limit_ns);
-        let selfish_ns = if policy == WaitPolicy::Spin { u64::MAX } else { SELFISH_NS };
-        Self { selfish_until_ns: start_ns.saturating_add(selfish_ns), until_ns }
+impl SpinEnd {
+    /// What the wait came to; `None` if the thread should sleep now.
+    pub fn verdict(self) -> Option<bool> {
+        match self {
+            Self::Found => Some(true),
+            Self::Late => Some(false),
+            Self::InVain | Self::CoreIsWanted | Self::NotAllowed => None,
+        }
+    }
+}
+
+/// A spin: looks again and again, for a bounded time.
+#[derive(Debug)]
+pub(crate) struct Spinner<'a> {
+    pub start_ns: u64,
+    /// How long it may take; 0: one look. Without bound it keeps its core for itself, too.
+    pub limit_ns: u64,
+    /// When whoever waits has to give up.
+    pub deadline_ns: Option<u64>,
+    pub clock: &'a Clock,
+}
+
+impl Spinner<'_> {
+    /// Calls `look`, with the number of spin hints that it shall pause for, until it finds something or time is up.
+    pub fn run(&self, mut look: impl FnMut(u32) -> bool) -> SpinEnd {
+        let mut hints = 1;
+        loop {
+            if look(hints) {
+                return SpinEnd::Found;
+            }
+            hints = (hints * 2).min(HINTS_MAX);
+            if let Some(end) = self.end_at(self.clock.now_ns()) {
+                return end;
+            }
+        }
     }
 
-    /// After a look in vain, at `now_ns`.
-    pub fn go_on(&self, now_ns: u64, clock: &Clock) -> Verdict {
-        if now_ns >= self.until_ns {
-            return Verdict::TimeIsUp;
+    /// Whether to stop after a look in vain.
+    fn end_at(&self, now_ns: u64) -> Option<SpinEnd> {
+        if self.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
+            return Some(SpinEnd::Late);
         }
-        if now_ns < self.selfish_until_ns {
-            return Verdict::GoOn;
+        let spent_ns = now_ns.saturating_sub(self.start_ns);
+        match self.limit_ns {
+            u64::MAX => return None,
+            0 => return Some(SpinEnd::NotAllowed),
+            limit_ns if spent_ns >= limit_ns => return Some(SpinEnd::InVain),
+            _ if spent_ns < SELFISH_NS => return None,
+            _ => {}
         }
         std::thread::yield_now();
-        let was_taken = clock.now_ns().saturating_sub(now_ns) >= TAKEN_NS;
-        if was_taken { Verdict::CoreIsWanted } else { Verdict::GoOn }
+        let was_taken = self.clock.now_ns().saturating_sub(now_ns) >= TAKEN_NS;
+        was_taken.then_some(SpinEnd::CoreIsWanted)
     }
 }
 
@@ -146,7 +179,7 @@ mod tests {
             let tried = (0..waits).filter(|_| {
                 let tries = history.limit_ns(WaitPolicy::Adaptive) > 0;
                 if tries {
-                    history.was_in_vain();
+                    history.spun(SPIN_NS, SpinEnd::InVain);
                 }
                 tries
             });
@@ -154,7 +187,7 @@ mod tests {
         };
         assert_eq!(spins(&mut history, 4), 4, "a few are forgiven");
         assert!(spins(&mut history, 640) < 20);
-        history.paid();
+        history.spun(SPIN_NS, SpinEnd::Found);
         assert_eq!(spins(&mut history, 3), 3);
     }
 
@@ -172,17 +205,36 @@ mod tests {
     #[test]
     fn a_wanted_core_is_left_alone() {
         let mut history = history();
-        history.core_was_wanted();
+        history.spun(SPIN_NS, SpinEnd::CoreIsWanted);
         let tried = (0..64).filter(|_| history.limit_ns(WaitPolicy::Adaptive) > 0).count();
         assert_eq!(tried, 1);
     }
 
     #[test]
     fn a_spin_ends_in_time() {
-        let spin = Spin::new(1000, SPIN_NS, WaitPolicy::Adaptive);
-        assert_eq!(spin.go_on(1000 + SELFISH_NS - 1, &Clock::Real), Verdict::GoOn);
-        assert_eq!(spin.go_on(1000 + SPIN_NS, &Clock::Real), Verdict::TimeIsUp);
-        let endless = Spin::new(1000, u64::MAX, WaitPolicy::Spin);
-        assert_eq!(endless.go_on(u64::MAX - 1, &Clock::Real), Verdict::GoOn);
+        let spinner = |limit_ns, deadline_ns| Spinner {
+            start_ns: 1000,
+            limit_ns,
+            deadline_ns,
+            clock: &Clock::Real,
+        };
+        let adaptive = spinner(SPIN_NS, Some(1000 + SPIN_NS - 1));
+        assert_eq!(adaptive.end_at(1000 + SELFISH_NS - 1), None);
+        assert_eq!(adaptive.end_at(1000 + SPIN_NS - 1), Some(SpinEnd::Late));
+        assert_eq!(spinner(SPIN_NS, None).end_at(1000 + SPIN_NS), Some(SpinEnd::InVain));
+        assert_eq!(spinner(0, None).end_at(1000), Some(SpinEnd::NotAllowed));
+        assert_eq!(spinner(u64::MAX, None).end_at(u64::MAX - 1), None);
+    }
+
+    #[test]
+    fn a_spin_looks_until_it_finds_something_with_longer_and_longer_pauses() {
+        let spinner =
+            Spinner { start_ns: 0, limit_ns: u64::MAX, deadline_ns: None, clock: &Clock::Real };
+        let mut hints_seen = Vec::new();
+        let end = spinner.run(|hints| {
+            hints_seen.push(hints);
+            hints_seen.len() == 6
+        });
+        assert_eq!((end, &*hints_seen), (SpinEnd::Found, &[1, 2, 4, 8, 16, 16][..]));
     }
 }

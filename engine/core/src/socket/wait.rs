@@ -16,12 +16,13 @@ use zeroring_base::sync::spin_hint;
 use zeroring_base::time::{Clock, NS_PER_US, saturating_ns};
 use zeroring_base::wake::{NoSleep, OsWake, Waker};
 
-use super::spin::{Spin, SpinHistory, Verdict};
+use super::spin::{SpinEnd, SpinHistory, Spinner};
 use super::{PipePeer, SocketCore, Timeout};
 use crate::error::RecvError;
 use crate::io::link::RxOwner;
 use crate::io::transport::{Handle, Stream};
 use crate::options::WaitPolicy;
+use crate::pattern::left_behind;
 
 /// Looks into the pipes between two looks at connections and mailbox while spinning.
 const LOOKS_PER_DRIVE: u32 = 2;
@@ -33,8 +34,8 @@ const BATCH_PAUSE_MIN_NS: u64 = 3 * NS_PER_US;
 const BATCH_PAUSE_MAX_NS: u64 = 24 * NS_PER_US;
 /// How often a call looks again whether its level-triggered descriptor may be quiet.
 const SETTLE_ROUNDS_MAX: u32 = 8;
-/// Longest pause between two looks, in spin hints.
-const PAUSES_MAX: u32 = 16;
+/// Spin hints between two looks at the clock while a batch gathers.
+const GATHER_HINTS: u32 = 16;
 
 /// What a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +51,11 @@ pub enum Interest {
 }
 
 impl Interest {
-    fn receives(self) -> bool {
+    pub(super) fn receives(self) -> bool {
         matches!(self, Interest::Recv | Interest::Both)
     }
 
-    fn sends(self) -> bool {
+    pub(super) fn sends(self) -> bool {
         matches!(self, Interest::Send | Interest::Both)
     }
 }
@@ -214,11 +215,13 @@ impl SocketCore {
         Patience { deadline_ns, tried_late: false }
     }
 
-    /// Flushes, reads what is on loan, and processes what was reported. True if something happened.
+    /// Writes what the thread left behind, reads what is on loan, and processes what was reported. True if something happened.
     pub(crate) fn make_progress(&mut self) -> bool {
-        if self.pipes.len() <= limits::LEASED_LINKS_MAX {
-            let clock = self.context.clock();
+        let clock = self.context.clock();
+        if clock.is_virtual() {
             self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush_before_wait(clock));
+        } else {
+            left_behind::write(clock);
         }
         self.drive_leased() | self.process_commands()
     }
@@ -229,10 +232,8 @@ impl SocketCore {
         self.handle.presence().visit();
         let mut progress = false;
         for slot in &self.leased {
-            if let Some(PipePeer::Link(link)) = self.pipes.get(*slot).map(|pipe| &pipe.peer)
-                && link.rx_owner() == RxOwner::App
-            {
-                progress |= link.drive_rx(&mut self.pool);
+            if let Some(pipe) = self.pipes.get_mut(*slot) {
+                progress |= pipe.drive_rx(&mut self.pool);
             }
         }
         progress
@@ -260,7 +261,7 @@ impl SocketCore {
         let came = self
             .spin(interest, start_ns, deadline, &clock)
             .unwrap_or_else(|| self.sleep_until_progress(interest, deadline, &clock));
-        self.waiter.spins.waited(clock.now_ns().saturating_sub(start_ns));
+        self.has_waited(clock.now_ns().saturating_sub(start_ns));
         came
     }
 
@@ -270,46 +271,44 @@ impl SocketCore {
         &mut self,
         interest: Interest,
         start_ns: u64,
-        deadline: Option<u64>,
+        deadline_ns: Option<u64>,
         clock: &Clock,
     ) -> Option<bool> {
-        let policy = self.options.wait_policy;
-        let limit_ns = self.waiter.spins.limit_ns(policy);
-        let spin = Spin::new(start_ns, limit_ns, policy);
-        let mut pauses = 1;
-        loop {
-            // A look at a line that a peer is writing slows the peer down: look a few times, then for connections.
-            let found = self.finds_data(interest, pauses);
+        let limit_ns = self.spin_limit_ns();
+        let end = Spinner { start_ns, limit_ns, deadline_ns, clock }.run(|hints| {
+            let found = self.finds_data(interest, hints);
             if found {
-                self.waiter.waited(pauses == 1);
+                self.waiter.waited(hints == 1);
             }
-            pauses = (pauses * 2).min(PAUSES_MAX);
-            if found || self.make_progress() {
-                if limit_ns > 0 {
-                    self.waiter.spins.paid();
-                }
-                return Some(true);
-            }
-            let now_ns = clock.now_ns();
-            if deadline.is_some_and(|deadline| deadline <= now_ns) {
-                return Some(false);
-            }
-            match spin.go_on(now_ns, clock) {
-                Verdict::GoOn => continue,
-                Verdict::TimeIsUp if limit_ns == 0 => {} // it did not spin
-                Verdict::TimeIsUp => self.waiter.spins.was_in_vain(),
-                Verdict::CoreIsWanted => self.waiter.spins.core_was_wanted(),
-            }
-            return None;
-        }
+            found || self.make_progress()
+        });
+        self.spun(limit_ns, end);
+        end.verdict()
     }
 
-    /// A few looks into the pipes, with `pauses` spin hints after each. True if something is there.
-    fn finds_data(&mut self, interest: Interest, pauses: u32) -> bool {
+    /// How long the wait that begins may spin.
+    pub(crate) fn spin_limit_ns(&mut self) -> u64 {
+        self.waiter.spins.limit_ns(self.options.wait_policy)
+    }
+
+    /// Notes how a spin ended that was allowed `limit_ns`.
+    pub(crate) fn spun(&mut self, limit_ns: u64, end: SpinEnd) {
+        self.waiter.spins.spun(limit_ns, end);
+    }
+
+    /// Notes how long a wait took, asleep or spinning.
+    pub(crate) fn has_waited(&mut self, wait_ns: u64) {
+        self.waiter.spins.waited(wait_ns);
+    }
+
+    /// A few looks into the pipes, with so many spin hints after each. True if something is there.
+    ///
+    /// A look at a line that a peer is writing slows the peer down: the looks are few, then connections have their turn.
+    pub(crate) fn finds_data(&mut self, interest: Interest, hints: u32) -> bool {
         (0..LOOKS_PER_DRIVE).any(|_| {
             let found = self.has_data_for(interest);
             if !found {
-                (0..pauses).for_each(|_| spin_hint());
+                (0..hints).for_each(|_| spin_hint());
             }
             found
         })
@@ -346,7 +345,7 @@ impl SocketCore {
         let mut now_ns = clock.now_ns();
         let until_ns = now_ns + self.waiter.batch_pause_ns(now_ns);
         while now_ns < until_ns {
-            for _ in 0..PAUSES_MAX {
+            for _ in 0..GATHER_HINTS {
                 spin_hint();
             }
             now_ns = clock.now_ns();

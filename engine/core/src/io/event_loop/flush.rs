@@ -1,8 +1,8 @@
 //! Flushing what senders leave behind.
 //!
 //! A sender that streams writes its own batches; the loop only makes sure that nothing stays behind when it pauses. So
-//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`] until it is found with nothing
-//! left to write. While it is watched the sender needs no wake, whatever it sends.
+//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`] until nothing was written for
+//! that long and nothing is left to write. While it is watched the sender needs no wake, whatever it sends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,12 +15,51 @@ use crate::io::link::{Flushed, Link, RxEnd};
 
 /// How long a message may wait for its sender's next one before the loop writes it.
 const WATCH_INTERVAL_NS: u64 = 100_000;
+/// With many links it may wait for so many times what writing to all of them took: batches grow with their number.
+const WATCH_PER_WRITING: u64 = 4;
+/// But never longer than this.
+const WATCH_INTERVAL_MAX_NS: u64 = 2_000_000;
 
 /// Links that are being streamed into, by their ids.
 #[derive(Default)]
 pub(super) struct Watched {
-    links: BTreeMap<u64, Arc<Link>>,
+    links: BTreeMap<u64, WatchedLink>,
     timer_is_set: bool,
+    /// How long the last look took.
+    look_ns: u64,
+}
+
+struct WatchedLink {
+    link: Arc<Link>,
+    /// What had been written at the last look.
+    written_bytes: u64,
+}
+
+/// What a look at a link shows.
+#[derive(PartialEq, Eq)]
+enum Look {
+    /// Something is left to write.
+    Left,
+    /// Its sender writes by itself.
+    Busy,
+    /// Nothing is left, and nothing was written since the last look.
+    Quiet,
+}
+
+impl WatchedLink {
+    fn look(&mut self) -> Look {
+        let Some(mut tx) = self.link.try_tx() else { return Look::Busy };
+        let written_bytes = tx.written_bytes();
+        let is_same = std::mem::replace(&mut self.written_bytes, written_bytes) == written_bytes;
+        match (tx.is_drained(), is_same) {
+            (false, _) => Look::Left,
+            (true, false) => Look::Busy,
+            (true, true) => {
+                tx.ask_to_be_told();
+                Look::Quiet
+            }
+        }
+    }
 }
 
 impl Watched {
@@ -40,7 +79,14 @@ impl EventLoop {
 
     /// Writes what is queued. True if everything went and more may come.
     fn flush(&mut self, link: &Arc<Link>) -> bool {
-        let flushed = link.tx().flush(link);
+        let is_closing = self.closing.contains_key(&link.id);
+        let flushed = match link.try_tx() {
+            Some(mut tx) => tx.flush(link),
+            // The application is writing, and is looked at again soon. The end of what a closed socket left is seen here
+            // only.
+            None if is_closing => link.tx().flush(link),
+            None => Flushed::Busy,
+        };
         match flushed {
             Flushed::Drained => {
                 self.closing_link_drained(link);
@@ -56,7 +102,8 @@ impl EventLoop {
                 self.watched.forget(link);
                 link.ask_flush(); // the others get their turn first
             }
-            Flushed::NotConnected | Flushed::Busy => self.watched.forget(link),
+            Flushed::Busy => return self.token_of(link).is_some(),
+            Flushed::NotConnected => self.watched.forget(link),
             Flushed::Failed(error) => self.write_failed(link, RxEnd::from_io(&error)),
             Flushed::CloseRequested => self.end_link_stream(link, RxEnd::ByApplication),
         }
@@ -81,42 +128,52 @@ impl EventLoop {
     }
 
     fn watch(&mut self, link: &Arc<Link>) {
-        self.watched.links.entry(link.id).or_insert_with(|| link.clone());
+        let new = || WatchedLink { link: link.clone(), written_bytes: 0 };
+        self.watched.links.entry(link.id).or_insert_with(new);
         self.set_watch_timer();
     }
 
     fn set_watch_timer(&mut self) {
         if !self.watched.timer_is_set && !self.watched.links.is_empty() {
             self.watched.timer_is_set = true;
-            self.timers.set(self.clock.now_ns() + WATCH_INTERVAL_NS, Timer::Stream);
+            let interval_ns = (self.watched.look_ns * WATCH_PER_WRITING)
+                .clamp(WATCH_INTERVAL_NS, WATCH_INTERVAL_MAX_NS);
+            self.timers.set(self.clock.now_ns() + interval_ns, Timer::Stream);
         }
     }
 
-    /// Flushes watched links; lets go of those that have nothing left to write.
+    /// Flushes watched links; lets go of those whose senders have fallen silent.
     pub(super) fn look_at_watched(&mut self) {
         self.watched.timer_is_set = false;
+        let began_ns = self.clock.now_ns();
         let mut links = std::mem::take(&mut self.watched.links);
-        let mut quiet = Vec::new();
-        for link in links.values() {
-            let mut tx = link.tx();
-            if tx.is_drained() {
-                tx.ask_to_be_told();
-                quiet.push(link.id);
+        let (mut quiet, mut left) = (Vec::new(), Vec::new());
+        for (id, watched) in &mut links {
+            match watched.look() {
+                Look::Left => left.push(*id),
+                Look::Quiet => quiet.push(*id),
+                Look::Busy => {}
             }
         }
         if !quiet.is_empty() {
             barrier::heavy(); // one for all of them: it stops every core that runs a thread of ours
         }
-        // What was asked and has nothing more now is told of its next message.
-        quiet.retain(|id| links.get(id).is_some_and(|link| !link.tx().has_more()));
         for id in quiet {
-            links.remove(&id);
-        }
-        for (id, link) in links {
-            if self.flush(&link) {
-                self.watched.links.insert(id, link);
+            // What was asked and has nothing more now is told of its next message.
+            if links.get(&id).is_some_and(|watched| watched.link.tx().has_more()) {
+                left.push(id);
+            } else {
+                links.remove(&id);
             }
         }
+        for id in left {
+            let Some(watched) = links.remove(&id) else { continue };
+            if self.flush(&watched.link) {
+                links.insert(id, watched);
+            }
+        }
+        self.watched.links.append(&mut links);
+        self.watched.look_ns = self.clock.now_ns() - began_ns;
         self.set_watch_timer();
     }
 }

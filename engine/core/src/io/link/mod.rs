@@ -28,6 +28,7 @@ use zeroring_base::mailbox::Sender;
 use zeroring_base::sync::{lock, try_lock};
 
 use super::command::IoCommand;
+use crate::pipe::PipeReader;
 use crate::socket::{PipeId, SocketCommand, SocketHandle};
 
 /// Who polls a link's descriptor for bytes.
@@ -71,6 +72,8 @@ pub struct Link {
     resume_queued: AtomicBool,
     /// A failure of the present stream was reported.
     failure_queued: AtomicBool,
+    /// A thread has noted that it left something behind here.
+    left_behind: AtomicBool,
 }
 
 impl std::fmt::Debug for Link {
@@ -111,6 +114,7 @@ impl Link {
             flush_queued: AtomicBool::new(false),
             resume_queued: AtomicBool::new(false),
             failure_queued: AtomicBool::new(false),
+            left_behind: AtomicBool::new(false),
         })
     }
 
@@ -203,6 +207,17 @@ impl Link {
         }
     }
 
+    /// True if a thread has noted that it left something behind here.
+    #[inline]
+    pub fn is_left_behind(&self) -> bool {
+        self.left_behind.load(Ordering::Relaxed) // set by the thread that asks, or else the I/O thread writes
+    }
+
+    /// Sets or takes back that mark.
+    pub fn set_left_behind(&self, is_left_behind: bool) {
+        self.left_behind.store(is_left_behind, Ordering::Relaxed); // see `is_left_behind`
+    }
+
     /// The I/O thread begins to flush.
     pub fn flush_begins(&self) {
         // A swap, since a store reads nothing: it acquires what the swap in `ask_flush` released.
@@ -280,11 +295,14 @@ impl Link {
         self.io.send(IoCommand::CloseLink(self.clone(), linger_ns));
     }
 
-    /// Application thread: reads what is there into the pipe. True if something came.
-    pub fn drive_rx(self: &Arc<Self>, pool: &mut SlabPool) -> bool {
+    /// Application thread: reads what is there into the pipe that it reads with `reader`. True if something came.
+    pub fn drive_rx(self: &Arc<Self>, pool: &mut SlabPool, reader: &mut PipeReader) -> bool {
         let Some(mut rx) = self.try_rx() else { return false };
         if self.rx_owner() != RxOwner::App {
             return false; // taken back meanwhile; changes under this lock, so that only one of us reads
+        }
+        if reader.let_go() {
+            rx.begin_anew(); // still locked: nobody has published anything since
         }
         let driven = rx.drive(pool, self);
         if let Some(end) = driven.end {

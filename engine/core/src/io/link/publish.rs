@@ -58,6 +58,13 @@ impl Publisher {
         }
     }
 
+    /// The reader has let go of what it read.
+    pub fn begin_anew(&mut self) {
+        if let Some(pipe) = &mut self.pipe {
+            pipe.begin_anew();
+        }
+    }
+
     /// Lets go of the pipe.
     pub fn close(&mut self) {
         self.pipe = None;

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use zeroring_base::slab::{SlabPool, SlabWriter};
+use zeroring_base::slab::{SlabPool, SlabSize, SlabWriter};
 use zeroring_base::{Bytes, limits};
 use zeroring_zmtp::framing::encode_header;
 use zeroring_zmtp::legacy::V1Decoder;
@@ -79,6 +79,7 @@ pub struct LinkRx {
     framing: Framing,
     max_frame_bytes: Option<u64>,
     slab: Option<SlabWriter>,
+    slab_size: SlabSize,
     /// First byte of the slab not published yet.
     start: usize,
     /// Bytes the unfinished message needs from `start` on, if known.
@@ -100,6 +101,7 @@ impl LinkRx {
             framing: Framing::Identity,
             max_frame_bytes: options.max_frame_bytes,
             slab: None,
+            slab_size: SlabSize::default(),
             start: 0,
             needed_bytes: None,
             stalled: false,
@@ -194,6 +196,14 @@ impl LinkRx {
         }
         self.ended = Some(end);
         None
+    }
+
+    /// The reader has let go of all that was published: the slab is filled from its start again, while it is still near.
+    pub fn begin_anew(&mut self) {
+        self.publisher.begin_anew();
+        if self.pending() == 0 && self.slab.as_mut().is_some_and(SlabWriter::try_reset) {
+            self.start = 0;
+        }
     }
 
     /// Reads what is there, up to the fairness budget, and publishes it.
@@ -301,7 +311,7 @@ impl LinkRx {
         rest: &[u8],
     ) -> Result<usize, RxEnd> {
         let bytes_max = self.bytes_to_copy(rest.len());
-        self.make_room(pool).ok_or(RxEnd::NoMemory)?;
+        self.make_room(pool, bytes_max + FRAMING_BYTES_MAX).ok_or(RxEnd::NoMemory)?;
         let copied = self.copy_in(&rest[..bytes_max])?;
         self.publish(link).map_err(RxEnd::Protocol)?;
         Ok(copied)
@@ -361,7 +371,9 @@ impl LinkRx {
     }
 
     fn read(&mut self, pool: &mut SlabPool, stream: &dyn Stream) -> io::Result<usize> {
-        let Some(()) = self.make_room(pool) else { return Err(io::ErrorKind::OutOfMemory.into()) };
+        let Some(()) = self.make_room(pool, MIN_READ_BYTES) else {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        };
         if !matches!(self.framing, Framing::Identity) {
             let mut chunk = [0; RAW_CHUNK_BYTES];
             let n = stream.try_recv(&mut chunk)?;
@@ -374,7 +386,7 @@ impl LinkRx {
                     }
                     Err(_) => return Err(io::ErrorKind::OutOfMemory.into()),
                 }
-                if taken < n && self.make_room(pool).is_none() {
+                if taken < n && self.make_room(pool, MIN_READ_BYTES).is_none() {
                     return Err(io::ErrorKind::OutOfMemory.into());
                 }
             }
@@ -386,19 +398,19 @@ impl LinkRx {
         Ok(n)
     }
 
-    /// Makes sure that a read has somewhere to go; `None` if the system has no memory.
-    fn make_room(&mut self, pool: &mut SlabPool) -> Option<()> {
+    /// Makes sure that so many bytes have somewhere to go; `None` if the system has no memory.
+    fn make_room(&mut self, pool: &mut SlabPool, incoming: usize) -> Option<()> {
         let pending = self.pending();
-        let wanted = wanted_bytes(pending, self.needed_bytes);
+        let wanted = wanted_bytes(pending, self.needed_bytes, incoming);
         if let Some(slab) = &mut self.slab {
-            if pending == 0 && slab.room() < MIN_READ_BYTES && slab.try_reset() {
+            if pending == 0 && slab.room() < incoming && slab.try_reset() {
                 self.start = 0;
             }
-            if has_room(pending, slab.room(), wanted) {
+            if has_room(pending, slab.room(), wanted, incoming) {
                 return Some(());
             }
         }
-        let mut fresh = pool.writer(grown_bytes(pending, wanted))?;
+        let mut fresh = pool.next_writer(&mut self.slab_size, grown_bytes(pending, wanted))?;
         if let Some(old) = &self.slab {
             fresh.put(old.filled_slice(self.start, old.filled()));
         }
@@ -450,15 +462,17 @@ const MIN_READ_BYTES: usize = 8 * 1024;
 /// Reads of this size are published where they lie. Smaller ones are copied: a few bytes must not pin a slab.
 const ADOPT_BYTES_MIN: usize = 4096;
 const FRAME_HEADER_BYTES_MAX: u64 = 9;
+/// More than re-framing adds to a few bytes, so that a copy always gets on.
+const FRAMING_BYTES_MAX: usize = 64;
 /// Largest chunk a STREAM socket delivers (libzmq's default batch).
 const RAW_CHUNK_BYTES: usize = 8192;
 const RAW_HEADER_BYTES: usize = 9;
 
-/// True if a read may go into the slab that holds the pending bytes. A small start of a message moves at once to where
+/// True if `incoming` bytes may go into the slab that holds the pending ones. A small start of a message moves at once to where
 /// the whole of it will fit, a large one only when its slab is full.
-fn has_room(pending: usize, room: usize, wanted: usize) -> bool {
-    let is_worth_a_read = room >= MIN_READ_BYTES.min(wanted.saturating_sub(pending)).max(1);
-    is_worth_a_read && (pending + room >= wanted || pending > limits::SLAB_BYTES)
+fn has_room(pending: usize, room: usize, wanted: usize, incoming: usize) -> bool {
+    let is_worth_it = room >= incoming.min(wanted.saturating_sub(pending)).max(1);
+    is_worth_it && (pending + room >= wanted || pending > limits::SLAB_BYTES)
 }
 
 /// Capacity of the next slab. By half again at least: a message of many parts is not moved for each of them.
@@ -467,11 +481,11 @@ fn grown_bytes(pending: usize, wanted: usize) -> usize {
 }
 
 /// Capacity to hold the pending bytes and what is known to follow, without trusting large announcements.
-fn wanted_bytes(pending: usize, needed: Option<u64>) -> usize {
-    let Some(needed) = needed else { return pending + MIN_READ_BYTES };
+fn wanted_bytes(pending: usize, needed: Option<u64>, incoming: usize) -> usize {
+    let Some(needed) = needed else { return pending + incoming };
     let needed = usize::try_from(needed).unwrap_or(usize::MAX);
     let trusted = needed.min(limits::TRUSTED_FRAME_BYTES.max(pending.saturating_mul(2)));
-    trusted.max(pending + 1).max(limits::SLAB_BYTES.min(pending + MIN_READ_BYTES))
+    trusted.max(pending + 1).max(limits::SLAB_BYTES.min(pending + incoming))
 }
 
 fn put_raw_frame(slab: &mut SlabWriter, chunk: &[u8]) {
@@ -489,8 +503,8 @@ mod tests {
     fn moves(message: usize, piece: usize, needed: impl Fn(usize) -> Option<u64>) -> u32 {
         let (mut capacity, mut pending, mut moves) = (limits::SLAB_BYTES, 0, 0);
         while pending < message {
-            let wanted = wanted_bytes(pending, needed(pending));
-            if !has_room(pending, capacity - pending, wanted) {
+            let wanted = wanted_bytes(pending, needed(pending), MIN_READ_BYTES);
+            if !has_room(pending, capacity - pending, wanted, MIN_READ_BYTES) {
                 capacity = grown_bytes(pending, wanted);
                 moves += 1;
             }
@@ -510,7 +524,8 @@ mod tests {
 
     #[test]
     fn announcements_are_not_believed() {
-        assert_eq!(wanted_bytes(0, Some(u64::MAX)), limits::TRUSTED_FRAME_BYTES);
-        assert!(grown_bytes(0, wanted_bytes(0, Some(u64::MAX))) <= limits::TRUSTED_FRAME_BYTES);
+        let wanted = wanted_bytes(0, Some(u64::MAX), MIN_READ_BYTES);
+        assert_eq!(wanted, limits::TRUSTED_FRAME_BYTES);
+        assert!(grown_bytes(0, wanted) <= limits::TRUSTED_FRAME_BYTES);
     }
 }

@@ -1,7 +1,7 @@
 //! The subscriber's book: how often each prefix was subscribed.
 
 use super::Removed;
-use super::tree::{Payload, Tree};
+use super::tree::{Payload, ROOT, Tree};
 
 impl Payload for u32 {
     fn is_vacant(&self) -> bool {
@@ -56,7 +56,8 @@ impl SubscriptionSet {
     /// Whether a subscribed prefix starts `topic`.
     #[must_use]
     pub fn matches(&self, topic: &[u8]) -> bool {
-        self.tree.prefixes(topic).any(|node| *self.tree.value(node) > 0)
+        *self.tree.value(ROOT) > 0
+            || self.tree.prefixes(topic).any(|node| *self.tree.value(node) > 0)
     }
 
     /// The distinct prefixes in byte order.
