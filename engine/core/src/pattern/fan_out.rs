@@ -31,7 +31,10 @@ pub struct FanOut {
     asked: Box<TopicTable>,
     /// PUB keeps nothing for the application.
     is_pub: bool,
+    /// Slots of the peers that the present message is for.
     matching: Vec<usize>,
+    /// The state of the table in which `matching` holds for every topic.
+    matching_always: Option<u64>,
     dropped_messages: u64,
     inside_message: bool,
     slab: Option<SlabWriter>,
@@ -75,6 +78,7 @@ impl FanOut {
             asked: Box::default(),
             is_pub,
             matching: Vec::new(),
+            matching_always: None,
             dropped_messages: 0,
             inside_message: false,
             slab: None,
@@ -353,7 +357,8 @@ impl FanOut {
         if !self.inside_message {
             self.read_on(scope); // an XPUB that only sends still serves requests
             self.find_matching(scope, part.bytes());
-            if !more && !scope.options.xpub_nodrop && self.encodes_once(scope, part) {
+            let is_small = self.matching.len() == 1 || self.encodes_once(scope, part);
+            if !more && is_small && !scope.options.xpub_nodrop {
                 return self.send_single(scope, part);
             }
             self.pass_over_the_full(scope)?;
@@ -373,8 +378,10 @@ impl FanOut {
 
     /// A message of one part: each peer is looked at once.
     fn send_single(&mut self, scope: &mut Scope<'_>, part: PartRef<'_>) -> Result<(), Refused> {
-        let (start, end) = self.encode(scope, part, false)?;
-        let Some(slab) = &self.slab else { return Err(Refused::NoMemory) };
+        let encoded = match self.matching.len() {
+            1 => None,
+            _ => Some(self.encode(scope, part, false)?),
+        };
         let (may_write, threshold) = (self.may_write(), scope.options.copy_threshold_bytes);
         self.only_last = false;
         for slot in &self.matching {
@@ -383,10 +390,11 @@ impl FanOut {
                 self.dropped_messages += 1;
                 continue;
             }
-            if pipe.is_conflating() {
-                pipe.put(scope.pool, part, false, threshold)?;
-            } else {
-                pipe.put_encoded(slab, start, end);
+            match (&self.slab, encoded) {
+                (Some(slab), Some((start, end))) if !pipe.is_conflating() => {
+                    pipe.put_encoded(slab, start, end);
+                }
+                _ => pipe.put(scope.pool, part, false, threshold)?,
             }
             pipe.commit(scope.clock, may_write);
         }
@@ -402,6 +410,12 @@ impl FanOut {
     }
 
     fn find_matching(&mut self, scope: &mut Scope<'_>, topic: &[u8]) {
+        let is_plain = !self.only_last && !scope.options.invert_matching;
+        let state = self.table.changes();
+        if is_plain && self.matching_always == Some(state) {
+            return;
+        }
+        self.matching_always = (is_plain && self.table.is_flat()).then_some(state);
         let matching = &mut self.matching;
         matching.clear();
         self.table.for_each_match(topic, |peer| matching.push(peer as usize));
@@ -419,6 +433,7 @@ impl FanOut {
 
     /// Peers without room do not get the message; with NODROP nobody does.
     fn pass_over_the_full(&mut self, scope: &mut Scope<'_>) -> Result<(), Refused> {
+        self.matching_always = None;
         let (matching, pipes) = (&mut self.matching, &mut *scope.pipes);
         let wanted = matching.len();
         matching.retain(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::has_room));

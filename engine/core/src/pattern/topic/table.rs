@@ -40,6 +40,8 @@ pub struct TopicTable {
     nodes_of: Vec<HashSet<u32>>,
     /// Number of the last message that needed marks.
     epoch: u64,
+    /// Counts what was changed.
+    changes: u64,
 }
 
 impl Default for TopicTable {
@@ -60,6 +62,7 @@ impl TopicTable {
             marks: Vec::new(),
             nodes_of: Vec::new(),
             epoch: 0,
+            changes: 0,
         }
     }
 
@@ -79,6 +82,7 @@ impl TopicTable {
         if let Err(at) = subscribers.binary_search_by_key(&peer, |s| s.peer) {
             subscribers.insert(at, Subscriber { peer, slot });
             self.nodes_of[slot as usize].insert(node);
+            self.changes += 1;
         }
         first
     }
@@ -92,6 +96,7 @@ impl TopicTable {
             return Removed::NotPresent;
         };
         subscribers.remove(at);
+        self.changes += 1;
         let last = subscribers.is_empty();
         let nodes = &mut self.nodes_of[slot as usize];
         nodes.remove(&node);
@@ -111,6 +116,7 @@ impl TopicTable {
     pub fn remove_peer(&mut self, peer: u32, mut on_removed: impl FnMut(&[u8], Removed)) {
         let Some(slot) = self.slots.get(&peer).copied() else { return };
         let held = std::mem::take(&mut self.nodes_of[slot as usize]);
+        self.changes += 1;
         let on_the_way = self.with_ancestors(&held);
         let mut orphans = Vec::new();
         let mut walk = self.tree.walk(|node| on_the_way.contains(&node));
@@ -161,6 +167,18 @@ impl TopicTable {
                 }
             }
         }
+    }
+
+    /// Grows with every change of the table.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// True if nobody looks at topics: every topic has the same subscribers.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        self.tree.is_root_only()
     }
 
     /// Number of distinct prefixes, `TOPICS_COUNT`.

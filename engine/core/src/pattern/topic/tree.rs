@@ -42,6 +42,10 @@ impl<V: Payload> Tree<V> {
         Self { nodes: vec![Node { parent: NOWHERE, ..Node::default() }], free: Vec::new() }
     }
 
+    pub(super) fn is_root_only(&self) -> bool {
+        self.node(ROOT).children.is_empty()
+    }
+
     pub(super) fn value(&self, node: u32) -> &V {
         &self.node(node).value
     }
