@@ -70,6 +70,30 @@ impl FairQueue {
     /// Reads the next part into `part`; returns the slot it came from. Parts of one message come in a row.
     #[inline]
     pub fn recv(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
+        let slot = *self.active.get(self.current)?;
+        if pipes.get_mut(slot).is_some_and(|pipe| pipe.read(part)) {
+            self.took(slot, part.more());
+            return Some(slot);
+        }
+        self.recv_from_others(pipes, part)
+    }
+
+    /// A part was read from the current pipe.
+    #[inline]
+    fn took(&mut self, slot: usize, more: bool) {
+        self.inside_message = more;
+        if !more {
+            self.next();
+            if self.leaves_after_message {
+                self.leaves_after_message = false;
+                self.remove(slot);
+            }
+        }
+    }
+
+    /// The current pipe is empty or gone.
+    #[cold]
+    fn recv_from_others(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
         let mut found_empty = 0;
         while found_empty < self.active.len() {
             let slot = self.active[self.current];
@@ -78,13 +102,7 @@ impl FairQueue {
                 continue;
             };
             if pipe.read(part) {
-                self.inside_message = part.more();
-                if !self.inside_message {
-                    self.next();
-                    if std::mem::take(&mut self.leaves_after_message) {
-                        self.remove(slot);
-                    }
-                }
+                self.took(slot, part.more());
                 return Some(slot);
             }
             found_empty += 1;
