@@ -522,10 +522,11 @@ fn glance_figures(cell: &Cell) -> Vec<(&'static str, Text, Figure)> {
     let time: Text = |ns| format!("{} µs", micros(ns));
     match cell.workload.load {
         Load::ClosedLoop { gap_ns: 0 } => {
-            vec![("p50", time, p50), ("p99", time, p99)]
+            let p999: Figure = |cell, outcome| cell.quantile_ns(outcome, Since::Intended, 0.999);
+            vec![("p50", time, p50), ("p99", time, p99), ("p99.9", time, p999)]
         }
         Load::ClosedLoop { .. } => vec![("p50", time, p50)],
-        Load::OpenLoop { rate_per_second, .. } if rate_per_second >= 100_000 => {
+        Load::OpenLoop { rate_per_second, .. } if rate_per_second >= 10_000 => {
             vec![("p50", time, p50), ("p99", time, p99)]
         }
         Load::Saturating | Load::Window { .. } if small => {
