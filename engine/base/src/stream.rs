@@ -642,6 +642,31 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_that_let_go_finds_what_follows_in_the_same_slab() {
+        let mut pool = SlabPool::new(64);
+        let (mut w, mut r) = stream(0);
+        let mut slab = pool.writer(64).expect("memory");
+        slab.put(b"onetwothree");
+        w.append_filled(&slab, 0, 3);
+        let _ = w.commit(1);
+        assert!(!r.let_go(), "it is not read");
+        assert_eq!(text(&mut r), b"one");
+        assert!(r.let_go());
+        assert_eq!(slab.slab().ref_count(), 1, "only the writer has it");
+        w.begin_anew();
+        w.append_filled(&slab, 3, 6);
+        w.append_filled(&slab, 6, 11);
+        let _ = w.commit(2);
+        assert_eq!(text(&mut r), b"twothree");
+        assert!(r.let_go() && slab.try_reset());
+        w.begin_anew();
+        slab.put(b"again");
+        w.append_filled(&slab, 0, 5);
+        let _ = w.commit(1);
+        assert_eq!(text(&mut r), b"again");
+    }
+
+    #[test]
     fn own_shared_and_filled_bytes_keep_their_order() {
         let mut pool = SlabPool::new(32);
         let (mut w, mut r) = stream(0);

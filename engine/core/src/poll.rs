@@ -4,6 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll as poll_fds};
+use zeroring_base::sync::spin_hint;
 use zeroring_base::time::{Clock, monotonic_ns, saturating_ns};
 
 use crate::error::RecvError;
@@ -123,7 +124,6 @@ impl<'a> PollItem<'a> {
 /// [`RecvError::Forked`] if one was inherited from a parent process.
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize, RecvError> {
     let deadline = timeout.map(|timeout| monotonic_ns().saturating_add(saturating_ns(timeout)));
-    sockets(items).for_each(|(socket, interest)| socket.ask_for_leases(interest));
     loop {
         let ready = look(items)?;
         let expired = deadline.is_some_and(|deadline| deadline <= monotonic_ns());
@@ -137,6 +137,8 @@ pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usi
 /// Waits until something happened that may help, or for as long as there is time.
 fn wait(items: &mut [PollItem<'_>], deadline_ns: Option<u64>) {
     let start_ns = monotonic_ns();
+    // Only now: a thread that always finds something ready would not read what it has on loan.
+    sockets(items).for_each(|(socket, interest)| socket.ask_for_leases(interest));
     if spin(items, start_ns, deadline_ns).verdict().is_none() {
         sleep(items, deadline_ns);
     }
@@ -144,21 +146,32 @@ fn wait(items: &mut [PollItem<'_>], deadline_ns: Option<u64>) {
     sockets(items).for_each(|(socket, _)| socket.has_waited(waited_ns));
 }
 
-/// Looks again and again, as long as the policies of all sockets allow.
+/// A poll of more items than this does not spin: a round of looks would take too long.
+const SPINNING_ITEMS_MAX: usize = 16;
+
+/// Looks again and again, for as long as it has paid for one of the sockets, unless the policy of one forbids it.
 fn spin(items: &mut [PollItem<'_>], start_ns: u64, deadline_ns: Option<u64>) -> SpinEnd {
-    let limits_ns = sockets(items).map(|(socket, _)| socket.spin_limit_ns());
-    let limit_ns = limits_ns.min().unwrap_or(0);
+    let may_spin = items.len() <= SPINNING_ITEMS_MAX
+        && !sockets(items).any(|(socket, _)| socket.never_spins());
+    let limit_ns = match may_spin {
+        true => sockets(items).map(|(socket, _)| socket.spin_limit_ns()).max().unwrap_or(0),
+        false => 0,
+    };
     let clock = &Clock::Real; // a simulation never waits here
     let end = Spinner { start_ns, limit_ns, deadline_ns, clock }.run(|hints| {
-        items.iter_mut().any(|item| {
+        let found = items.iter_mut().any(|item| {
             let asked = item.asked;
             match &mut item.target {
                 Target::Socket(socket) => {
-                    socket.finds_data(asked.interest(), hints) || socket.make_progress()
+                    socket.has_data_for(asked.interest()) || socket.make_progress()
                 }
                 Target::Fd(fd) => !look_at_fd(*fd, asked).is_empty(),
             }
-        })
+        });
+        if !found {
+            (0..hints).for_each(|_| spin_hint());
+        }
+        found
     });
     sockets(items).for_each(|(socket, _)| socket.spun(limit_ns, end));
     end

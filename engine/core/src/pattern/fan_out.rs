@@ -17,7 +17,8 @@ use crate::options::SocketOptions;
 use crate::pipe::Part;
 use crate::socket::PipeId;
 
-/// With more matching peers than this the I/O threads write, side by side, instead of the application one by one.
+/// To more matching peers than this nothing is written at once: the I/O threads write, side by side, and the application
+/// when it waits.
 const INLINE_WRITES_MAX: usize = 4;
 /// Upstream events an XPUB keeps for its application. Beyond them requests are served and not told, data is dropped; in
 /// manual mode, where the application decides, its peers' requests wait in their pipes.
@@ -394,7 +395,16 @@ impl FanOut {
                 (Some(slab), Some((start, end))) if !pipe.is_conflating() => {
                     pipe.put_encoded(slab, start, end);
                 }
-                _ => pipe.put(scope.pool, part, false, threshold)?,
+                _ if pipe.put(scope.pool, part, false, threshold).is_err() => {
+                    // No memory. The others have it, so that it is not the caller's to send again.
+                    pipe.rollback();
+                    if self.matching.len() == 1 {
+                        return Err(Refused::NoMemory);
+                    }
+                    self.dropped_messages += 1;
+                    continue;
+                }
+                _ => {}
             }
             pipe.commit(scope.clock, may_write);
         }

@@ -1,11 +1,13 @@
 //! What the calling thread left behind for a batch, in whatever socket: written before the thread waits in any of them.
 //!
 //! A thread that takes a message from one socket, sends another through a second one and waits in the first again would
-//! otherwise leave its answer to the I/O thread, which has to be woken for it.
+//! otherwise leave its answer to the I/O thread, which has to be woken for it. The I/O thread still looks after
+//! everything that is noted here: a thread that never waits, or ends, loses nothing.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
+use zeroring_base::sync::thread_mark;
 use zeroring_base::time::Clock;
 
 use super::pace;
@@ -13,16 +15,28 @@ use crate::io::link::{Flushed, Link};
 
 /// At every power of two from here on, the list is cleared of connections that are gone: a thread may never wait.
 const CLEARED_FROM: usize = 64;
+/// Connections written by one call. The others have their turn at the next look, or with the I/O thread.
+const WRITES_MAX: usize = 32;
+
+/// The list of one thread.
+struct Noted(Vec<Weak<Link>>);
+
+impl Drop for Noted {
+    /// The thread ends. Another one may have its mark later.
+    fn drop(&mut self) {
+        self.0.iter().filter_map(Weak::upgrade).for_each(|link| forget(&link));
+    }
+}
 
 thread_local! {
-    static NOTED: RefCell<Vec<Weak<Link>>> = const { RefCell::new(Vec::new()) };
+    static NOTED: RefCell<Noted> = const { RefCell::new(Noted(Vec::new())) };
 }
 
 /// Something was queued for this connection and not written. Under a virtual clock one thread plays all parts: there
 /// nothing is noted, and each socket looks after its own.
 #[inline]
 pub(super) fn note(link: &Arc<Link>, clock: &Clock) {
-    if !link.is_left_behind() && !clock.is_virtual() {
+    if link.left_behind_by() != thread_mark() && !clock.is_virtual() {
         add(link);
     }
 }
@@ -31,8 +45,8 @@ pub(super) fn note(link: &Arc<Link>, clock: &Clock) {
 fn add(link: &Arc<Link>) {
     // Fails when the thread is about to end: then the I/O thread writes.
     let _ = NOTED.try_with(|noted| {
-        let mut noted = noted.borrow_mut();
-        link.set_left_behind(true);
+        let noted = &mut noted.borrow_mut().0;
+        link.set_left_behind_by(thread_mark());
         noted.push(Arc::downgrade(link));
         if noted.len() >= CLEARED_FROM && noted.len().is_power_of_two() {
             noted.retain(|link| link.strong_count() > 0);
@@ -40,27 +54,71 @@ fn add(link: &Arc<Link>) {
     });
 }
 
-/// Writes what this thread left behind, as far as the kernel takes it. What it does not take is tried again next time.
+/// Writes what this thread left behind, to a number of connections. What the kernel does not take the I/O thread writes.
 pub(crate) fn write(clock: &Clock) {
-    let links = NOTED.try_with(|noted| std::mem::take(&mut *noted.borrow_mut()));
-    let Some(mut links) = links.ok().filter(|links| !links.is_empty()) else { return };
-    links.retain(|link| link.upgrade().is_some_and(|link| !is_written(&link)));
-    pace::thread_wrote(clock);
-    let _ = NOTED.try_with(|noted| {
-        let mut noted = noted.borrow_mut();
-        links.append(&mut noted); // nothing else is noted meanwhile
-        *noted = links;
+    let taken = NOTED.try_with(|noted| {
+        let noted = &mut noted.borrow_mut().0;
+        let first = noted.len().saturating_sub(WRITES_MAX);
+        if noted.is_empty() { Vec::new() } else { noted.split_off(first) }
     });
+    let mut has_written = false;
+    for link in taken.unwrap_or_default().iter().filter_map(Weak::upgrade) {
+        forget(&link);
+        has_written |= matches!(link.drive_tx(false), Flushed::Drained | Flushed::More);
+    }
+    if has_written {
+        pace::thread_wrote(clock);
+    }
 }
 
-/// Writes what is queued. False if something may be left.
-fn is_written(link: &Arc<Link>) -> bool {
-    let is_done = match link.drive_tx(false) {
-        Flushed::Blocked | Flushed::Busy | Flushed::More => !link.is_connected(),
-        _ => true,
-    };
-    if is_done {
-        link.set_left_behind(false);
+/// Takes back our mark; a socket that was moved to another thread may have that thread's.
+fn forget(link: &Link) {
+    if link.left_behind_by() == thread_mark() {
+        link.set_left_behind_by(0);
     }
-    is_done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::link::tests::link_without_threads;
+
+    fn is_ours(link: &Link) -> bool {
+        link.left_behind_by() == thread_mark()
+    }
+
+    #[test]
+    fn a_connection_is_noted_once_until_it_is_written() {
+        let link = link_without_threads();
+        note(&link, &Clock::Real);
+        note(&link, &Clock::Real);
+        assert_eq!((is_ours(&link), NOTED.with_borrow(|noted| noted.0.len())), (true, 1));
+        write(&Clock::Real);
+        assert_eq!((is_ours(&link), NOTED.with_borrow(|noted| noted.0.len())), (false, 0));
+    }
+
+    #[test]
+    fn a_socket_that_moved_is_noted_by_its_new_thread() {
+        let link = link_without_threads();
+        note(&link, &Clock::Real);
+        let there = link.clone();
+        let noted_there = std::thread::spawn(move || {
+            note(&there, &Clock::Real);
+            is_ours(&there)
+        });
+        assert!(noted_there.join().expect("no panic"));
+        assert_eq!(link.left_behind_by(), 0, "the thread that noted it has ended");
+        write(&Clock::Real);
+    }
+
+    #[test]
+    fn connections_that_are_gone_leave_the_list() {
+        for _ in 0..10 * CLEARED_FROM {
+            note(&link_without_threads(), &Clock::Real);
+        }
+        assert!(NOTED.with_borrow(|noted| noted.0.len()) <= CLEARED_FROM);
+        while NOTED.with_borrow(|noted| !noted.0.is_empty()) {
+            write(&Clock::Real);
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct Pipe {
     pace: Pace,
     /// A full batch: what is queued is written when there is so much. More than usual while the kernel takes nothing.
     batch_bytes: u64,
+    /// What was left to write when a full queue was last tried to be written.
+    blocked_bytes: u64,
 }
 
 impl std::fmt::Debug for Pipe {
@@ -74,6 +76,7 @@ impl Pipe {
             reader: new.reader,
             pace: Pace::default(),
             batch_bytes: limits::FLUSH_BYTES as u64,
+            blocked_bytes: 0,
         }
     }
 
@@ -166,10 +169,26 @@ impl Pipe {
 
     // ---- Sending ------------------------------------------------------------------------------------------------
 
-    /// True if a message fits; otherwise the other side will tell when one does.
+    /// True if a message fits; otherwise the other side will tell when one does. A queue that is full only of what this
+    /// thread left behind is written first: nothing is refused or dropped for that.
     #[inline]
     pub fn has_room(&mut self) -> bool {
-        !self.is_gone && self.writer.has_credit_or_waits()
+        !self.is_gone && (self.writer.has_credit_or_waits() || self.has_room_once_written())
+    }
+
+    #[cold]
+    fn has_room_once_written(&mut self) -> bool {
+        let unwritten_bytes = self.unwritten_bytes();
+        if unwritten_bytes == 0 || unwritten_bytes == self.blocked_bytes {
+            return false; // nothing has moved since the last try in vain
+        }
+        if let PipePeer::Link(link) = &self.peer
+            && link.is_connected()
+        {
+            drop(link.drive_tx(false));
+        }
+        self.blocked_bytes = self.unwritten_bytes();
+        self.writer.credit() > 0
     }
 
     /// True if a message fits now.
@@ -284,13 +303,12 @@ impl Pipe {
         self.batch_bytes = limits::FLUSH_BYTES as u64;
         if is_blocked {
             self.batch_bytes += self.writer.unread_bytes(); // another try for each message would be in vain
-            self.note_left_behind(clock);
         }
         self.pace.wrote_batch(clock);
     }
 
-    /// Writes what is left behind, where nothing is noted: under a virtual clock.
-    pub fn flush_before_wait(&mut self, clock: &Clock) {
+    /// Writes what is queued, whether it is noted or not: under a virtual clock, and where room was waited for.
+    pub fn flush(&mut self, clock: &Clock) {
         if self.writer.unread_bytes() > 0
             && let PipePeer::Link(link) = &self.peer
             && link.is_connected()

@@ -284,7 +284,7 @@ impl SocketCore {
     }
 
     /// As [`readiness`](Self::readiness), for a caller that cares for `interest` only: where that is there already,
-    /// nothing else is done. A thread that asks before each message would otherwise write and read each by itself.
+    /// connections are neither read nor written. A thread that asks before each message would otherwise write and read each by itself.
     ///
     /// # Errors
     /// As for [`readiness`](Self::readiness).

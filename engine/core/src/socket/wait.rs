@@ -219,7 +219,7 @@ impl SocketCore {
     pub(crate) fn make_progress(&mut self) -> bool {
         let clock = self.context.clock();
         if clock.is_virtual() {
-            self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush_before_wait(clock));
+            self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush(clock));
         } else {
             left_behind::write(clock);
         }
@@ -286,6 +286,11 @@ impl SocketCore {
         end.verdict()
     }
 
+    /// True if the policy forbids to spin.
+    pub(crate) fn never_spins(&self) -> bool {
+        self.options.wait_policy == WaitPolicy::Sleep
+    }
+
     /// How long the wait that begins may spin.
     pub(crate) fn spin_limit_ns(&mut self) -> u64 {
         self.waiter.spins.limit_ns(self.options.wait_policy)
@@ -304,7 +309,7 @@ impl SocketCore {
     /// A few looks into the pipes, with so many spin hints after each. True if something is there.
     ///
     /// A look at a line that a peer is writing slows the peer down: the looks are few, then connections have their turn.
-    pub(crate) fn finds_data(&mut self, interest: Interest, hints: u32) -> bool {
+    fn finds_data(&mut self, interest: Interest, hints: u32) -> bool {
         (0..LOOKS_PER_DRIVE).any(|_| {
             let found = self.has_data_for(interest);
             if !found {
@@ -359,7 +364,7 @@ impl SocketCore {
     }
 
     /// Looks into the pipes, without asking anybody to tell.
-    fn has_data_for(&mut self, interest: Interest) -> bool {
+    pub(crate) fn has_data_for(&mut self, interest: Interest) -> bool {
         interest.receives() && self.pattern.has_data(&mut self.pipes)
     }
 
@@ -483,6 +488,11 @@ impl SocketCore {
         self.handle.presence().set_parked(false);
         self.inbox.waker().state().wake_up();
         self.waiter.drain();
+        if self.pipes.len() <= limits::LEASED_LINKS_MAX {
+            // One of them may take bytes again, see `watch_unwritten`.
+            let clock = self.context.clock();
+            self.pipes.iter_mut().for_each(|(_, pipe)| pipe.flush(clock));
+        }
     }
 
     /// A descriptor that is readable while a message can be received, for event loops. From now on the I/O threads do

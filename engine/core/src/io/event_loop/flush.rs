@@ -1,8 +1,8 @@
 //! Flushing what senders leave behind.
 //!
 //! A sender that streams writes its own batches; the loop only makes sure that nothing stays behind when it pauses. So
-//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`] until nothing was written for
-//! that long and nothing is left to write. While it is watched the sender needs no wake, whatever it sends.
+//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`], or less often where there is much to
+//! write, until nothing was written in between or its sender has written everything by itself for a while. While it is watched the sender needs no wake, whatever it sends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,24 +15,29 @@ use crate::io::link::{Flushed, Link, RxEnd};
 
 /// How long a message may wait for its sender's next one before the loop writes it.
 const WATCH_INTERVAL_NS: u64 = 100_000;
-/// With many links it may wait for so many times what writing to all of them took: batches grow with their number.
-const WATCH_PER_WRITING: u64 = 4;
+/// With many links to be written it may wait for so long for each of them, four times what a write takes: batches grow
+/// with their number.
+const WATCH_PER_LINK_NS: u64 = 12_000;
 /// But never longer than this.
 const WATCH_INTERVAL_MAX_NS: u64 = 2_000_000;
+/// A sender that wrote everything by itself at so many looks in a row needs no watching.
+const BUSY_LOOKS_MAX: u32 = 16;
 
 /// Links that are being streamed into, by their ids.
 #[derive(Default)]
 pub(super) struct Watched {
     links: BTreeMap<u64, WatchedLink>,
     timer_is_set: bool,
-    /// How long the last look took.
-    look_ns: u64,
+    /// How many had something left to write at the last look.
+    left: u64,
 }
 
 struct WatchedLink {
     link: Arc<Link>,
     /// What had been written at the last look.
     written_bytes: u64,
+    /// Looks in a row that found nothing left, but something written.
+    busy_looks: u32,
 }
 
 /// What a look at a link shows.
@@ -42,7 +47,7 @@ enum Look {
     Left,
     /// Its sender writes by itself.
     Busy,
-    /// Nothing is left, and nothing was written since the last look.
+    /// Nothing is left, and nothing was written since the last look, or nothing by us for a while.
     Quiet,
 }
 
@@ -51,14 +56,16 @@ impl WatchedLink {
         let Some(mut tx) = self.link.try_tx() else { return Look::Busy };
         let written_bytes = tx.written_bytes();
         let is_same = std::mem::replace(&mut self.written_bytes, written_bytes) == written_bytes;
-        match (tx.is_drained(), is_same) {
-            (false, _) => Look::Left,
-            (true, false) => Look::Busy,
-            (true, true) => {
-                tx.ask_to_be_told();
-                Look::Quiet
-            }
+        if !tx.is_drained() {
+            self.busy_looks = 0;
+            return Look::Left;
         }
+        self.busy_looks += 1;
+        if !is_same && self.busy_looks < BUSY_LOOKS_MAX {
+            return Look::Busy;
+        }
+        tx.ask_to_be_told();
+        Look::Quiet
     }
 }
 
@@ -103,6 +110,8 @@ impl EventLoop {
                 link.ask_flush(); // the others get their turn first
             }
             Flushed::Busy => return self.token_of(link).is_some(),
+            // Its sender met the error before us. Nobody reads for a closed socket, so nobody else would find the end.
+            Flushed::NotConnected if is_closing => self.end_link_stream(link, RxEnd::PeerClosed),
             Flushed::NotConnected => self.watched.forget(link),
             Flushed::Failed(error) => self.write_failed(link, RxEnd::from_io(&error)),
             Flushed::CloseRequested => self.end_link_stream(link, RxEnd::ByApplication),
@@ -128,7 +137,7 @@ impl EventLoop {
     }
 
     fn watch(&mut self, link: &Arc<Link>) {
-        let new = || WatchedLink { link: link.clone(), written_bytes: 0 };
+        let new = || WatchedLink { link: link.clone(), written_bytes: 0, busy_looks: 0 };
         self.watched.links.entry(link.id).or_insert_with(new);
         self.set_watch_timer();
     }
@@ -136,7 +145,7 @@ impl EventLoop {
     fn set_watch_timer(&mut self) {
         if !self.watched.timer_is_set && !self.watched.links.is_empty() {
             self.watched.timer_is_set = true;
-            let interval_ns = (self.watched.look_ns * WATCH_PER_WRITING)
+            let interval_ns = (self.watched.left * WATCH_PER_LINK_NS)
                 .clamp(WATCH_INTERVAL_NS, WATCH_INTERVAL_MAX_NS);
             self.timers.set(self.clock.now_ns() + interval_ns, Timer::Stream);
         }
@@ -145,7 +154,6 @@ impl EventLoop {
     /// Flushes watched links; lets go of those whose senders have fallen silent.
     pub(super) fn look_at_watched(&mut self) {
         self.watched.timer_is_set = false;
-        let began_ns = self.clock.now_ns();
         let mut links = std::mem::take(&mut self.watched.links);
         let (mut quiet, mut left) = (Vec::new(), Vec::new());
         for (id, watched) in &mut links {
@@ -166,6 +174,7 @@ impl EventLoop {
                 links.remove(&id);
             }
         }
+        self.watched.left = left.len() as u64;
         for id in left {
             let Some(watched) = links.remove(&id) else { continue };
             if self.flush(&watched.link) {
@@ -173,7 +182,6 @@ impl EventLoop {
             }
         }
         self.watched.links.append(&mut links);
-        self.watched.look_ns = self.clock.now_ns() - began_ns;
         self.set_watch_timer();
     }
 }

@@ -20,7 +20,7 @@ mod tx;
 pub use rx::{LinkRx, RxEnd};
 pub use tx::{Flushed, LinkTx};
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use zeroring_base::SlabPool;
@@ -72,8 +72,8 @@ pub struct Link {
     resume_queued: AtomicBool,
     /// A failure of the present stream was reported.
     failure_queued: AtomicBool,
-    /// A thread has noted that it left something behind here.
-    left_behind: AtomicBool,
+    /// Which thread has noted that it left something behind here, by its mark; 0: none.
+    left_behind_by: AtomicUsize,
 }
 
 impl std::fmt::Debug for Link {
@@ -114,7 +114,7 @@ impl Link {
             flush_queued: AtomicBool::new(false),
             resume_queued: AtomicBool::new(false),
             failure_queued: AtomicBool::new(false),
-            left_behind: AtomicBool::new(false),
+            left_behind_by: AtomicUsize::new(0),
         })
     }
 
@@ -207,15 +207,15 @@ impl Link {
         }
     }
 
-    /// True if a thread has noted that it left something behind here.
+    /// Which thread has noted that it left something behind here, by its [mark](zeroring_base::sync::thread_mark).
     #[inline]
-    pub fn is_left_behind(&self) -> bool {
-        self.left_behind.load(Ordering::Relaxed) // set by the thread that asks, or else the I/O thread writes
+    pub fn left_behind_by(&self) -> usize {
+        self.left_behind_by.load(Ordering::Relaxed) // each thread asks for its own mark, which it set itself
     }
 
-    /// Sets or takes back that mark.
-    pub fn set_left_behind(&self, is_left_behind: bool) {
-        self.left_behind.store(is_left_behind, Ordering::Relaxed); // see `is_left_behind`
+    /// Notes that `thread` left something behind here; 0: nobody did.
+    pub fn set_left_behind_by(&self, thread: usize) {
+        self.left_behind_by.store(thread, Ordering::Relaxed); // see `left_behind_by`
     }
 
     /// The I/O thread begins to flush.
@@ -332,5 +332,30 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.socket.live_links().dec();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::options::{ContextOptions, SocketOptions};
+    use crate::pipe::{Gather, one_way};
+    use zeroring_base::mailbox::mailbox;
+    use zeroring_base::wake::{NoSleep, Waker};
+    use zeroring_zmtp::SocketType;
+
+    use crate::context::Live;
+
+    /// A link that no stream and no thread belongs to.
+    pub fn link_without_threads() -> Arc<Link> {
+        let options = SocketOptions::new(SocketType::Push, &ContextOptions::default());
+        let (commands, _) = mailbox(Waker::new(Box::new(NoSleep)));
+        let (io, _) = mailbox(Waker::new(Box::new(NoSleep)));
+        let socket = SocketHandle::new(1, SocketType::Push, commands, Arc::new(Live::default()));
+        let (incoming, _) = one_way(0, false);
+        let (_, out) = one_way(0, false);
+        let rx = LinkRx::new(incoming, &options, SocketType::Push);
+        let halves = (rx, LinkTx::new(Gather::new(out)));
+        Link::new(1, socket.next_pipe(), socket, io, halves)
     }
 }

@@ -18,8 +18,8 @@ use zeroring_base::{Bytes, limits};
 use zeroring_zmtp::framing::encode_header;
 use zeroring_zmtp::legacy::V1Decoder;
 
-use super::Link;
 use super::publish::{Published, Publisher};
+use super::{Link, RxOwner};
 use crate::io::transport::Stream;
 use crate::options::SocketOptions;
 use crate::pipe::PipeWriter;
@@ -237,7 +237,10 @@ impl LinkRx {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.release_idle_slab();
+                    // An application that reads by itself looks again and again.
+                    if link.rx_owner() != RxOwner::App {
+                        self.release_idle_slab();
+                    }
                     return driven;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -178,3 +178,31 @@ fn in_manual_mode_requests_of_a_peer_that_is_gone_are_void() {
     fan_out.readable(&mut bench.scope(), slot);
     assert!(bench.pipes.get_mut(slot).expect("a peer").is_finished());
 }
+
+#[test]
+fn everybodys_subscribers_are_remembered_until_anything_changes() {
+    let mut bench = Bench::new(SocketType::Pub);
+    let (first, second) = (bench.peer(1, 0).0, bench.peer(2, 0).0);
+    let mut fan_out = FanOut::new(true);
+    let sends_to = |fan_out: &mut FanOut, bench: &mut Bench, topic: &[u8]| {
+        fan_out.send(&mut bench.scope(), topic.into(), false).expect("memory");
+        fan_out.matching.clone()
+    };
+    fan_out.request(&mut bench.scope(), first, true, b"");
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"A"), [first]);
+    assert!(fan_out.matching_always.is_some());
+    fan_out.request(&mut bench.scope(), second, true, b"");
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"A"), [first, second]);
+    bench.options.invert_matching = true;
+    assert!(sends_to(&mut fan_out, &mut bench, b"A").is_empty());
+    bench.options.invert_matching = false;
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"A"), [first, second]);
+    fan_out.request(&mut bench.scope(), first, false, b"");
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"A"), [second]);
+    fan_out.request(&mut bench.scope(), first, true, b"B");
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"A"), [second]);
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"B").len(), 2);
+    assert!(fan_out.matching_always.is_none(), "topics matter now");
+    fan_out.remove(&bench.options, second);
+    assert_eq!(sends_to(&mut fan_out, &mut bench, b"B"), [first]);
+}
