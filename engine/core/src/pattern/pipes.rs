@@ -185,7 +185,7 @@ impl Pipe {
         if let PipePeer::Link(link) = &self.peer
             && link.is_connected()
         {
-            drop(link.drive_tx(false));
+            link.make_room();
         }
         self.blocked_bytes = self.unwritten_bytes();
         self.writer.credit() > 0

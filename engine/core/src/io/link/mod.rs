@@ -317,7 +317,21 @@ impl Link {
         if self.socket.is_forked() {
             return Flushed::Busy; // the connection is the parent's
         }
-        let Some(mut tx) = self.try_tx() else { return Flushed::Busy };
+        match self.try_tx() {
+            Some(mut tx) => self.write(&mut tx, then_wait),
+            None => Flushed::Busy,
+        }
+    }
+
+    /// Application thread: writes what is queued, for there is no room for more. If somebody else is writing, waits for the
+    /// end of that batch.
+    pub fn make_room(self: &Arc<Self>) {
+        if !self.socket.is_forked() {
+            drop(self.write(&mut self.tx(), false));
+        }
+    }
+
+    fn write(self: &Arc<Self>, tx: &mut LinkTx, then_wait: bool) -> Flushed {
         let flushed = tx.flush(self);
         match &flushed {
             Flushed::Drained if then_wait => tx.wait_own(),
