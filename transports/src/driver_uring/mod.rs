@@ -183,10 +183,10 @@ fn apply_read(
 ) {
     match (entry.want_read, entry.reading) {
         (true, Reading::Idle) => {
-            let (Some(fd), hold) = (entry.object.fd(), entry.object.hold()) else { return };
             if buffers.is_exhausted() {
                 return;
             }
+            let (Some(fd), hold) = (entry.object.fd(), entry.object.hold()) else { return };
             entry.reading = Reading::Running(submit::receive(ring, slots, token, fd, hold));
         }
         (false, Reading::Running(id)) => {

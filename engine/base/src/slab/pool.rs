@@ -12,14 +12,15 @@
 //!
 //! Each stream takes slabs of its own, and most streams of a large service are idle: see [`SlabSize`].
 
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+
 use super::{Header, Home, Kind, Slab, SlabWriter, free};
 use crate::limits;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use crate::sync::thread_mark;
 use crate::time::{Clock, NS_PER_MS};
-use std::collections::VecDeque;
-use std::ptr::NonNull;
 
 /// A pool that fills a slab within this time has a stream to carry: 32 MB/s and more.
 const STREAM_INTERVAL_NS: u64 = 2 * NS_PER_MS;

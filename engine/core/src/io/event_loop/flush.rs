@@ -41,7 +41,6 @@ struct WatchedLink {
 }
 
 /// What a look at a link shows.
-#[derive(PartialEq, Eq)]
 enum Look {
     /// Something is left to write.
     Left,

@@ -352,13 +352,12 @@ impl Drop for Link {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::context::Live;
     use crate::options::{ContextOptions, SocketOptions};
     use crate::pipe::{Gather, one_way};
     use zeroring_base::mailbox::mailbox;
     use zeroring_base::wake::{NoSleep, Waker};
     use zeroring_zmtp::SocketType;
-
-    use crate::context::Live;
 
     /// A link that no stream and no thread belongs to.
     pub fn link_without_threads() -> Arc<Link> {
