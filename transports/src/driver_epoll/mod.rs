@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use zeroring_base::wake::OsWake;
 use zeroring_core::io::driver::{Driver, Event, Token};
@@ -25,6 +25,9 @@ use entry::{Entry, Object};
 
 /// Events taken from the kernel per wait; the rest comes with the next one, so this bounds a cycle, not the load.
 const EVENTS_PER_WAIT: usize = 256;
+
+/// Waits up to this length end in time to the microsecond; for longer ones it does not matter.
+const PRECISE_BELOW: Duration = Duration::from_millis(10);
 
 /// The token of the waker, which no object may have.
 const WAKER: u64 = u64::MAX;
@@ -112,9 +115,12 @@ impl EpollDriver {
         timeout: Option<Duration>,
         events: &mut Vec<Event>,
     ) -> io::Result<()> {
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut room = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS_PER_WAIT];
-        let ready = match epoll::wait(&self.epoll, &mut room, timeout.as_ref()) {
+        let waited = self.sleep_precisely(timeout).and_then(|timeout| {
+            let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+            epoll::wait(&self.epoll, &mut room, timeout.as_ref())
+        });
+        let ready = match waited {
             Ok((ready, _)) => ready,
             Err(Errno::INTR) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -123,6 +129,16 @@ impl EpollDriver {
             self.report(Token(event.data.u64()), event.flags, events);
         }
         Ok(())
+    }
+
+    /// A short wait is done here, by `ppoll`: `epoll_wait` would sleep for whole milliseconds. Returns how long to wait then.
+    fn sleep_precisely(&self, timeout: Option<Duration>) -> rustix::io::Result<Option<Duration>> {
+        let Some(short) = timeout.filter(|time| !time.is_zero() && *time < PRECISE_BELOW) else {
+            return Ok(timeout);
+        };
+        let timespec = Timespec::try_from(short).ok();
+        poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], timespec.as_ref())?;
+        Ok(Some(Duration::ZERO))
     }
 
     fn report(&mut self, token: Token, flags: EventFlags, events: &mut Vec<Event>) {

@@ -58,8 +58,13 @@ impl Gather {
 
     /// True if nothing is queued now.
     pub fn is_empty(&mut self) -> bool {
+        self.queued_bytes() == 0
+    }
+
+    /// What is queued now.
+    pub fn queued_bytes(&mut self) -> usize {
         self.load_newest();
-        self.stream.position() == self.stream.published()
+        (self.stream.published() - self.stream.position()) as usize
     }
 
     /// The reading position.

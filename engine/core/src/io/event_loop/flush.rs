@@ -15,6 +15,9 @@ use crate::io::link::{Flushed, Link, RxEnd};
 
 /// How long a message may wait for its sender's next one before the loop writes it.
 const WATCH_INTERVAL_NS: u64 = 100_000;
+/// While all senders write by themselves the looks grow rarer, up to this: each look costs a timer and a wake, which on a
+/// virtual machine are several exits from it.
+const WATCH_INTERVAL_BUSY_MAX_NS: u64 = 400_000;
 /// With many links to be written it may wait for so long for each of them, four times what a write takes: batches grow
 /// with their number.
 const WATCH_PER_LINK_NS: u64 = 12_000;
@@ -28,14 +31,17 @@ const BUSY_LOOKS_MAX: u32 = 16;
 pub(super) struct Watched {
     links: BTreeMap<u64, WatchedLink>,
     timer_is_set: bool,
+    interval_ns: u64,
     /// How many had something left to write at the last look.
     left: u64,
 }
 
 struct WatchedLink {
     link: Arc<Link>,
-    /// What had been written at the last look.
+    /// What had been written after the last look.
     written_bytes: u64,
+    /// Its sender has written since the last but one.
+    is_streaming: bool,
     /// Looks in a row that found nothing left, but something written.
     busy_looks: u32,
 }
@@ -51,26 +57,50 @@ enum Look {
 }
 
 impl WatchedLink {
+    fn new(link: &Arc<Link>) -> Self {
+        Self { link: link.clone(), written_bytes: 0, is_streaming: false, busy_looks: 0 }
+    }
+
     fn look(&mut self) -> Look {
-        let Some(mut tx) = self.link.try_tx() else { return Look::Busy };
+        let Some(mut tx) = self.link.try_tx() else {
+            self.is_streaming = true;
+            return Look::Busy;
+        };
         let written_bytes = tx.written_bytes();
-        let is_same = std::mem::replace(&mut self.written_bytes, written_bytes) == written_bytes;
+        self.is_streaming =
+            std::mem::replace(&mut self.written_bytes, written_bytes) != written_bytes;
         if !tx.is_drained() {
             self.busy_looks = 0;
             return Look::Left;
         }
         self.busy_looks += 1;
-        if !is_same && self.busy_looks < BUSY_LOOKS_MAX {
+        if self.is_streaming && self.busy_looks < BUSY_LOOKS_MAX {
             return Look::Busy;
         }
         tx.ask_to_be_told();
         Look::Quiet
+    }
+
+    /// What was just written, we wrote.
+    fn note_own_write(&mut self) {
+        if let Some(tx) = self.link.try_tx() {
+            self.written_bytes = tx.written_bytes();
+        }
     }
 }
 
 impl Watched {
     pub fn forget(&mut self, link: &Arc<Link>) {
         self.links.remove(&link.id);
+    }
+
+    fn next_interval_ns(&mut self) -> u64 {
+        let is_streaming = self.links.values().any(|watched| watched.is_streaming);
+        self.interval_ns = match is_streaming {
+            true => (2 * self.interval_ns).clamp(WATCH_INTERVAL_NS, WATCH_INTERVAL_BUSY_MAX_NS),
+            false => WATCH_INTERVAL_NS,
+        };
+        (self.left * WATCH_PER_LINK_NS).clamp(self.interval_ns, WATCH_INTERVAL_MAX_NS)
     }
 }
 
@@ -136,16 +166,18 @@ impl EventLoop {
     }
 
     fn watch(&mut self, link: &Arc<Link>) {
-        let new = || WatchedLink { link: link.clone(), written_bytes: 0, busy_looks: 0 };
-        self.watched.links.entry(link.id).or_insert_with(new);
+        self.watched
+            .links
+            .entry(link.id)
+            .or_insert_with(|| WatchedLink::new(link))
+            .note_own_write();
         self.set_watch_timer();
     }
 
     fn set_watch_timer(&mut self) {
         if !self.watched.timer_is_set && !self.watched.links.is_empty() {
             self.watched.timer_is_set = true;
-            let interval_ns = (self.watched.left * WATCH_PER_LINK_NS)
-                .clamp(WATCH_INTERVAL_NS, WATCH_INTERVAL_MAX_NS);
+            let interval_ns = self.watched.next_interval_ns();
             self.timers.set(self.clock.now_ns() + interval_ns, Timer::Stream);
         }
     }
@@ -175,8 +207,9 @@ impl EventLoop {
         }
         self.watched.left = left.len() as u64;
         for id in left {
-            let Some(watched) = links.remove(&id) else { continue };
+            let Some(mut watched) = links.remove(&id) else { continue };
             if self.flush(&watched.link) {
+                watched.note_own_write();
                 links.insert(id, watched);
             }
         }

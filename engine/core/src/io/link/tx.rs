@@ -20,7 +20,7 @@ use crate::pipe::Gather;
 /// What a flush came to.
 #[derive(Debug)]
 pub enum Flushed {
-    /// Everything queued was handed to the kernel.
+    /// Everything that was queued at the beginning was handed to the kernel.
     Drained,
     /// The kernel takes no more now.
     Blocked,
@@ -191,26 +191,42 @@ impl LinkTx {
             && self.out.as_mut().is_none_or(Gather::is_empty)
     }
 
-    /// Writes until the kernel takes no more, nothing is left, or the fairness budget is used.
+    /// Writes until the kernel takes no more, nothing is left of what is queued now, or the fairness budget is used.
+    ///
+    /// What its sender adds meanwhile is the sender's: an I/O thread that went on would take the writing from it, for
+    /// milliseconds at a time, on a core that somebody else needs.
     pub fn flush(&mut self, link: &Link) -> Flushed {
         let Some(stream) = self.stream.clone() else { return Flushed::NotConnected };
+        let mut queued = self.queued_bytes();
         let mut budget = limits::FAIRNESS_BYTES;
         loop {
             match self.write_once(&*stream, link) {
                 Ok(0) if self.close_requested => return Flushed::CloseRequested,
                 Ok(0) => return Flushed::Drained,
                 Ok(n) => {
-                    budget = budget.saturating_sub(n);
+                    (budget, queued) = (budget.saturating_sub(n), queued.saturating_sub(n));
                     self.written_bytes += n as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Flushed::Failed(error),
             }
+            if queued == 0 {
+                return Flushed::Drained;
+            }
             if budget == 0 {
                 return Flushed::More;
             }
         }
+    }
+
+    /// What there is to write now, as far as that can be known: bytes that are to be translated count as endless.
+    fn queued_bytes(&mut self) -> usize {
+        if !matches!(self.wire, Wire::Identity) {
+            return usize::MAX;
+        }
+        let control_bytes = self.scratch.len() - self.scratch_sent + self.control.len();
+        control_bytes + self.out.as_mut().map_or(0, Gather::queued_bytes)
     }
 
     /// One write. `Ok(0)` means that there is nothing to write.
