@@ -450,8 +450,17 @@ fn copy_by_words(from: &[u8], to: &mut [u8]) {
             target.add(at).cast::<Word>().write(word);
         }
     };
-    for at in (0..last).step_by(WORD_BYTES) {
+    let mut at = 0;
+    while at + 4 * WORD_BYTES <= last {
         copy(at);
+        copy(at + WORD_BYTES);
+        copy(at + 2 * WORD_BYTES);
+        copy(at + 3 * WORD_BYTES);
+        at += 4 * WORD_BYTES;
+    }
+    while at < last {
+        copy(at);
+        at += WORD_BYTES;
     }
     copy(last);
 }

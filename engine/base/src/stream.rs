@@ -189,6 +189,27 @@ impl StreamWriter {
         Ok(())
     }
 
+    /// Commits a message of one short frame, where nothing stands in the way: it follows the last one in the same slab, and
+    /// there is credit. `None`: something does, and nothing was done. Otherwise as [`commit`](Self::commit).
+    #[inline(always)]
+    pub fn try_commit_short(&mut self, header: u16, body: &[u8]) -> Option<bool> {
+        let total = 2 + body.len();
+        let slab = self.slab.as_mut()?;
+        let end = slab.address_of(slab.filled());
+        let follows = self.tail == Some(TailEnd { slab: slab.slab().address(), end });
+        // Relaxed, and saturating: as in `credit`.
+        let hwm = u64::from(self.shared.high_water_mark.load(Ordering::Relaxed));
+        let has_credit = hwm == 0 || self.messages_written.saturating_sub(self.consumed_seen) < hwm;
+        if !follows || !has_credit || slab.room() < total || self.written != self.committed {
+            return None;
+        }
+        slab.prefetch_spare();
+        slab.put_with_short_header(header, body);
+        self.tail = Some(TailEnd { slab: slab.slab().address(), end: end + total });
+        self.written += total as u64;
+        Some(self.publish(1))
+    }
+
     /// Books `total` bytes that were put into our own slab from `start` on.
     #[inline]
     fn appended_own(&mut self, start: usize, total: usize) {
@@ -243,6 +264,11 @@ impl StreamWriter {
         if !self.staged.is_empty() {
             self.push_staged();
         }
+        self.publish(messages)
+    }
+
+    #[inline(always)]
+    fn publish(&mut self, messages: u32) -> bool {
         self.messages_written += u64::from(messages);
         self.committed = self.written;
         // Release pairs with the Acquire load in `load_segments`: who sees the position sees bytes and segments.
@@ -373,6 +399,25 @@ impl StreamReader {
             Some(segment) => unsafe { segment.bytes.published(self.offset, self.available) },
             None => &[],
         }
+    }
+
+    /// Shows `f` the bytes that are available without looking for more; it says how many of them it is done with, if any.
+    /// True if so.
+    ///
+    /// # Panics
+    /// If it names more than it saw: our own mistake.
+    #[inline(always)]
+    pub fn read_with(&mut self, f: impl FnOnce(&[u8]) -> Option<usize>) -> bool {
+        let Some(segment) = self.held.front() else { return false };
+        // SAFETY: as in `available`.
+        let bytes = unsafe { segment.bytes.published(self.offset, self.available) };
+        let Some(n) = f(bytes) else { return false };
+        assert!(n <= self.available, "read {n} of {} bytes", self.available);
+        self.offset += n;
+        self.available -= n;
+        self.position += n as u64;
+        segment.bytes.prefetch_published(self.offset, self.available);
+        true
     }
 
     /// Takes the next `n` of the available bytes as a counted slice.

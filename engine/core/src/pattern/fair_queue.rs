@@ -78,6 +78,21 @@ impl FairQueue {
         self.recv_from_others(pipes, part)
     }
 
+    /// Reads a message of one part, if it is short and its bytes are at hand; returns the slot it came from. `None`:
+    /// something else is to be done first, and nothing was done.
+    #[inline(always)]
+    pub fn try_recv_short(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
+        if self.inside_message || self.leaves_after_message {
+            return None;
+        }
+        let slot = *self.active.get(self.current)?;
+        if !pipes.get_mut(slot)?.try_read_short(part) {
+            return None;
+        }
+        self.next();
+        Some(slot)
+    }
+
     /// A part was read from the current pipe.
     #[inline]
     fn took(&mut self, slot: usize, more: bool) {

@@ -379,6 +379,9 @@ impl FanOut {
 
     /// A message of one part: each peer is looked at once.
     fn send_single(&mut self, scope: &mut Scope<'_>, part: PartRef<'_>) -> Result<(), Refused> {
+        if self.try_send_short(scope, part.bytes()) {
+            return Ok(());
+        }
         let encoded = match self.matching.len() {
             1 => None,
             _ => Some(self.encode(scope, part, false)?),
@@ -409,6 +412,14 @@ impl FanOut {
             pipe.commit(scope.clock, may_write);
         }
         Ok(())
+    }
+
+    /// To a single peer, if the message is short and nothing stands in its way. False: something does, and nothing was done.
+    #[inline]
+    fn try_send_short(&mut self, scope: &mut Scope<'_>, body: &[u8]) -> bool {
+        let (&[slot], false) = (&self.matching[..], self.only_last) else { return false };
+        body.len() < scope.options.copy_threshold_bytes as usize
+            && scope.pipes.get_mut(slot).is_some_and(|pipe| pipe.try_send_short(body, scope.clock))
     }
 
     fn may_write(&self) -> bool {

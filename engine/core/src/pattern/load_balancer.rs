@@ -1,8 +1,9 @@
 //! Load balancing: whole messages to each pipe with room in turn (libzmq-surface §6.2).
 
 use zeroring_base::PartRef;
+use zeroring_base::time::Clock;
 
-use super::{Refused, Scope};
+use super::{Pipes, Refused, Scope};
 
 /// Slots with room, and whose turn it is.
 #[derive(Debug, Default)]
@@ -64,12 +65,32 @@ impl LoadBalancer {
         self.inside_message = more;
         if !more {
             pipe.commit(scope.clock, true);
-            self.current += 1;
-            if self.current >= self.active.len() {
-                self.current = 0;
-            }
+            self.next();
         }
         Ok(Some(slot))
+    }
+
+    /// Sends a message of one part, if it is short and nothing stands in its way. False: something does, and nothing was
+    /// done.
+    #[inline(always)]
+    pub fn try_send_short(&mut self, pipes: &mut Pipes, body: &[u8], clock: &Clock) -> bool {
+        if self.dropping || self.inside_message {
+            return false;
+        }
+        let Some(&slot) = self.active.get(self.current) else { return false };
+        let sent = pipes.get_mut(slot).is_some_and(|pipe| pipe.try_send_short(body, clock));
+        if sent {
+            self.next();
+        }
+        sent
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        self.current += 1;
+        if self.current >= self.active.len() {
+            self.current = 0;
+        }
     }
 
     /// True if the current pipe has room, after passing over those that have none.

@@ -16,7 +16,7 @@ const HURRY_GAP_NS: u64 = 3 * NS_PER_US;
 /// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
 const BURST_WRITES_MAX: u32 = 4;
 /// How long a thread in a hurry leaves messages behind before it writes a batch itself.
-const BATCH_AGE_NS: u64 = 20 * NS_PER_US;
+const BATCH_AGE_NS: u64 = 40 * NS_PER_US;
 /// How often a sender that leaves messages behind looks at the clock.
 const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
 /// A sender that is so fast that it would look less often than this looks all the same.
@@ -60,7 +60,7 @@ pub(super) fn thread_wrote(clock: &Clock) {
 #[derive(Debug, Default)]
 pub struct Pace {
     looked_ns: u64,
-    messages_since_look: u64,
+    messages_until_look: u64,
     /// Messages between two looks at the clock: as many as the sender makes in [`LOOK_INTERVAL_NS`].
     messages_per_look: u64,
     /// Under a virtual clock one thread plays all parts: there each pipe has a hurry of its own.
@@ -71,8 +71,7 @@ impl Pace {
     /// A message found nothing else queued. True if its sender shall write it at once.
     pub fn writes_single(&mut self, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
-        self.begin_counting(now_ns);
-        self.messages_per_look = 1;
+        self.begin_counting(now_ns, 1);
         self.with_hurry(clock, |hurry| {
             if now_ns.saturating_sub(hurry.sent_ns) >= HURRY_GAP_NS {
                 hurry.begin_burst();
@@ -87,19 +86,16 @@ impl Pace {
     /// A message was left behind others. True if its sender shall write them all now.
     #[inline]
     pub fn writes_batch(&mut self, clock: &Clock) -> bool {
-        self.messages_since_look += 1;
-        self.messages_since_look >= self.messages_per_look && self.look(clock)
+        self.messages_until_look = self.messages_until_look.saturating_sub(1);
+        self.messages_until_look == 0 && self.look(clock)
     }
 
     #[cold]
     fn look(&mut self, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
-        let gap_ns = now_ns.saturating_sub(self.looked_ns) / self.messages_since_look;
-        self.messages_per_look = LOOK_INTERVAL_NS
-            .checked_div(gap_ns)
-            .unwrap_or(u64::MAX)
-            .clamp(1, MESSAGES_PER_LOOK_MAX);
-        self.begin_counting(now_ns);
+        let gap_ns = now_ns.saturating_sub(self.looked_ns) / self.messages_per_look.max(1);
+        let messages_per_look = LOOK_INTERVAL_NS.checked_div(gap_ns).unwrap_or(u64::MAX);
+        self.begin_counting(now_ns, messages_per_look.clamp(1, MESSAGES_PER_LOOK_MAX));
         self.with_hurry(clock, |hurry| {
             let is_in_hurry = now_ns.saturating_sub(hurry.sent_ns) < HURRY_GAP_NS;
             let is_late = now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS;
@@ -108,9 +104,10 @@ impl Pace {
         })
     }
 
-    fn begin_counting(&mut self, now_ns: u64) {
+    fn begin_counting(&mut self, now_ns: u64, messages_per_look: u64) {
         self.looked_ns = now_ns;
-        self.messages_since_look = 0;
+        self.messages_per_look = messages_per_look;
+        self.messages_until_look = messages_per_look;
     }
 
     /// The sender wrote one message.

@@ -93,6 +93,18 @@ impl Pipe {
         true
     }
 
+    /// As [`read`](Self::read), for a short message of one part whose bytes are at hand. False: something else is to be
+    /// done first, and nothing was done.
+    #[inline(always)]
+    pub fn try_read_short(&mut self, part: &mut Message) -> bool {
+        match self.reader.try_next_short(part) {
+            None => return false,
+            Some(true) => self.return_credit(),
+            Some(false) => {}
+        }
+        true
+    }
+
     /// The next message part or subscription (publishers). Subscriptions count against the credit like messages.
     pub fn read_any(&mut self) -> Option<Part> {
         let (part, tell) = self.reader.next_part()?;
@@ -239,11 +251,15 @@ impl Pipe {
     pub fn commit(&mut self, clock: &Clock, may_write: bool) {
         let before = self.writer.published_bytes();
         let told = self.writer.commit(1);
+        let own_bytes = self.writer.published_bytes() - before;
+        self.committed(told, own_bytes, clock, may_write);
+    }
+
+    /// A message of `own_bytes` was committed; `told` says that its reader waits.
+    #[inline(always)]
+    fn committed(&mut self, told: bool, own_bytes: u64, clock: &Clock, may_write: bool) {
         match &self.peer {
-            PipePeer::Link(_) => {
-                let own_bytes = self.writer.published_bytes() - before;
-                self.start_on_its_way(told, own_bytes, clock, may_write);
-            }
+            PipePeer::Link(_) => self.start_on_its_way(told, own_bytes, clock, may_write),
             PipePeer::Inproc(peer, pipe) => {
                 if told {
                     peer.send(SocketCommand::Readable(*pipe));
@@ -251,6 +267,18 @@ impl Pipe {
             }
             PipePeer::NotBound => {}
         }
+    }
+
+    /// Puts and [commits](Self::commit) a message of one part, if it is short and nothing stands in its way. False:
+    /// something does, and nothing was done.
+    #[inline(always)]
+    pub fn try_send_short(&mut self, body: &[u8], clock: &Clock) -> bool {
+        if self.is_gone {
+            return false;
+        }
+        let Some(told) = self.writer.try_send_short(body) else { return false };
+        self.committed(told, 2 + body.len() as u64, clock, true);
+        true
     }
 
     /// Forgets the unfinished message.

@@ -189,6 +189,26 @@ impl Subscriber {
         }
     }
 
+    /// Reads a matching message of one part, if it is short and its bytes are at hand; returns the slot it came from. `None`:
+    /// something else is to be done first. Messages that do not match are passed over.
+    #[inline(always)]
+    pub fn try_recv_short(
+        &mut self,
+        pipes: &mut Pipes,
+        part: &mut Message,
+        inverted: bool,
+    ) -> Option<usize> {
+        if self.ahead.is_some() || self.inside_received {
+            return None;
+        }
+        loop {
+            let slot = self.fair.try_recv_short(pipes, part)?;
+            if !self.is_sub || self.set.matches(part) != inverted {
+                return Some(slot);
+            }
+        }
+    }
+
     #[inline]
     fn next_matching(&mut self, scope: &mut Scope<'_>, part: &mut Message) -> Option<usize> {
         loop {

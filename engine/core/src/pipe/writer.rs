@@ -62,6 +62,18 @@ impl PipeWriter {
         }
     }
 
+    /// Puts and commits a message of one part, if it is short and nothing stands in its way: no slab is to be taken, no
+    /// credit to be asked for. `None`: nothing was done. Otherwise as [`commit`](Self::commit).
+    #[inline(always)]
+    pub fn try_send_short(&mut self, body: &[u8]) -> Option<bool> {
+        match (&mut self.0, u8::try_from(body.len())) {
+            (Kind::Stream(stream), Ok(length)) => {
+                stream.try_commit_short(u16::from_le_bytes([0, length]), body)
+            }
+            _ => None,
+        }
+    }
+
     /// Appends one part whose bytes are already encoded as a frame in `slab` at `start..end` (fan-out).
     #[inline]
     pub fn put_encoded(&mut self, slab: &SlabWriter, start: usize, end: usize) {

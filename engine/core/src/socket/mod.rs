@@ -156,6 +156,40 @@ impl SocketCore {
         timeout: Timeout,
     ) -> Result<(), SendError> {
         let part = part.into();
+        if !more && self.try_send_short(part.bytes()) {
+            return Ok(());
+        }
+        self.send_any(part, more, timeout)
+    }
+
+    /// The short way of a short message, which most take: nothing was reported, and nothing stands in its way. False:
+    /// something does, and nothing was done.
+    #[inline(always)]
+    fn try_send_short(&mut self, body: &[u8]) -> bool {
+        if !self.is_at_ease() || body.len() >= self.options.copy_threshold_bytes as usize {
+            return false;
+        }
+        match &mut self.pattern {
+            Pattern::Distribute { balancer: Some(balancer), .. } => {
+                balancer.try_send_short(&mut self.pipes, body, self.context.clock())
+            }
+            _ => false,
+        }
+    }
+
+    /// True if a call has nothing to do but what it is called for.
+    #[inline(always)]
+    fn is_at_ease(&self) -> bool {
+        self.inbox.is_empty() && !self.is_stopped && !self.is_level_triggered()
+    }
+
+    #[inline(never)]
+    fn send_any(
+        &mut self,
+        part: PartRef<'_>,
+        more: bool,
+        timeout: Timeout,
+    ) -> Result<(), SendError> {
         let sent = match self.send_now(part, more) {
             Err(Refused::WouldBlock) => self.send_waiting(part, more, timeout),
             done => done.map_err(|refused| send_error(refused, self.is_stopped)),
@@ -213,6 +247,34 @@ impl SocketCore {
     /// See [`RecvError`]; `part` then holds nothing of use.
     #[inline]
     pub fn recv_into(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
+        if self.try_recv_short(part) {
+            return Ok(());
+        }
+        self.recv_any(part, timeout)
+    }
+
+    /// The short way of a short message, as for sending.
+    #[inline(always)]
+    fn try_recv_short(&mut self, part: &mut Message) -> bool {
+        if !self.is_at_ease() {
+            return false;
+        }
+        let pipes = &mut self.pipes;
+        let received = match &mut self.pattern {
+            Pattern::Distribute { fair: Some(fair), .. } => fair.try_recv_short(pipes, part),
+            Pattern::Subscriber(subscriber) => {
+                subscriber.try_recv_short(pipes, part, self.options.invert_matching)
+            }
+            _ => None,
+        };
+        let Some(slot) = received else { return false };
+        self.recv_more = false;
+        self.remember_peer(slot);
+        true
+    }
+
+    #[inline(never)]
+    fn recv_any(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
         let received = match self.recv_now(part) {
             Err(Refused::WouldBlock) => self.recv_waiting(part, timeout),
             done => done.map_err(|refused| recv_error(refused, self.is_stopped)),
