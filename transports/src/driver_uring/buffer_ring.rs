@@ -1,8 +1,10 @@
 //! The buffers that the kernel receives into: slabs, handed on without a copy.
 //!
-//! The kernel takes a buffer from the ring only when bytes are there, so a handful serves any number of streams. A
-//! large read passes the slab itself on and a fresh one takes its place. A small read (up to [`COPY_BYTES_MAX`]) is
-//! copied into a slab shared by small reads, and its buffer goes straight back: a hundred bytes must not pin 64 KiB.
+//! The kernel takes a buffer from the ring only when bytes are there, so a limited number serves any number of streams.
+//! What was received is lent: at the next cycle a slab that nobody refers to any more goes back into the ring as it is,
+//! and where somebody kept bytes of it a fresh one takes its place. Whoever keeps a few bytes for long copies them.
+//!
+//! There are many buffers rather than large ones: a stream that finds none has its receive ended and armed again.
 //!
 //! Incremental consumption (`IOU_PBUF_RING_INC`) would spare that copy, but kernels 6.12 to 6.17 mix up or truncate
 //! buffers with it (liburing issues 1423, 1433, 1548), and a kernel's bug list is not something to probe for.
@@ -10,8 +12,8 @@
 //! # Invariant
 //!
 //! A buffer is in one of two hands. *The kernel's*: its writer stands in `buffers` with nothing filled, and nobody
-//! reads or writes the memory. *Ours*: from the completion that names it until it is published again. Only
-//! [`BufferRing::publish`] and [`BufferRing::take`] move it between the two.
+//! reads or writes the memory but for the kernel. *Ours*: from the completion that names it until it is published again.
+//! Only [`BufferRing::publish`] and [`BufferRing::take`] move it between the two.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::io;
@@ -23,11 +25,9 @@ use io_uring::types::BufRingEntry;
 use rustix::io::Errno;
 use zeroring_base::{Bytes, SlabPool, SlabWriter};
 
-/// Buffers in the ring, a power of two: 32 × 64 KiB = 2 MiB per I/O thread.
-const BUFFERS: u16 = 32;
-
-/// Reads up to this size are copied, larger ones hand their buffer over.
-pub(super) const COPY_BYTES_MAX: usize = 4096;
+/// Buffers in the ring, a power of two: 128 × 16 KiB = 2 MiB per I/O thread.
+const BUFFERS: u16 = 128;
+const BUFFER_BYTES: usize = 16 * 1024;
 
 /// The one buffer group of the driver.
 pub(super) const GROUP: u16 = 0;
@@ -39,11 +39,12 @@ const RING_ALIGN_BYTES: usize = 65_536;
 pub(super) struct BufferRing {
     entries: NonNull<BufRingEntry>,
     tail: u16,
-    /// By buffer number; `None` is waiting for memory.
+    /// The kernel's, by buffer number; `None` is lent, or waiting for memory.
     buffers: Vec<Option<SlabWriter>>,
+    /// With their numbers.
+    lent: Vec<(u16, SlabWriter)>,
     missing: usize,
     pool: SlabPool,
-    shared: Option<SlabWriter>,
 }
 
 // SAFETY: must hold: `entries` is reached only through this value. It is private and never copied out; the kernel's
@@ -60,9 +61,9 @@ impl BufferRing {
             entries,
             tail: 0,
             buffers: (0..BUFFERS).map(|_| None).collect(),
+            lent: Vec::new(),
             missing: usize::from(BUFFERS),
-            pool: SlabPool::default(),
-            shared: None,
+            pool: SlabPool::new(BUFFER_BYTES),
         };
         // SAFETY: must hold: the memory stays valid while the kernel may read it. It is freed by `drop` only, which
         // the driver runs after the ring is gone (or not at all). Otherwise: the kernel reads freed memory.
@@ -78,8 +79,13 @@ impl BufferRing {
         Ok(ring)
     }
 
-    /// Fills gaps left by a lack of memory.
+    /// Takes back what was lent, and fills gaps left by a lack of memory.
     pub fn replenish(&mut self) {
+        for (number, mut writer) in std::mem::take(&mut self.lent) {
+            if writer.try_reset() {
+                self.publish(number, writer);
+            }
+        }
         if self.missing == 0 {
             return;
         }
@@ -95,18 +101,14 @@ impl BufferRing {
         self.missing == usize::from(BUFFERS)
     }
 
-    /// The `len` bytes that a completion says were received into buffer `number`. Puts a buffer back in its place.
+    /// The `len` bytes that a completion says were received into buffer `number`. Its place stays empty until
+    /// [`replenish`](Self::replenish).
     pub fn take(&mut self, number: u16, len: usize) -> Option<Bytes> {
         let mut writer = self.buffers.get_mut(usize::from(number))?.take()?;
         self.missing += 1;
-        if len > COPY_BYTES_MAX {
-            writer.fill(len);
-            let bytes = writer.bytes(0, len);
-            self.publish_fresh(number);
-            return Some(bytes);
-        }
-        let bytes = self.copy(&writer.spare()[..len]);
-        self.publish(number, writer);
+        writer.fill(len);
+        let bytes = writer.bytes(0, len);
+        self.lent.push((number, writer));
         Some(bytes)
     }
 
@@ -117,16 +119,6 @@ impl BufferRing {
             self.missing += 1;
             self.publish(number, writer);
         }
-    }
-
-    fn copy(&mut self, received: &[u8]) -> Bytes {
-        if self.shared.as_ref().is_none_or(|shared| shared.room() < received.len()) {
-            self.shared = self.pool.writer(self.pool.slab_bytes());
-        }
-        let Some(shared) = &mut self.shared else { return Bytes::copy_from_slice(received) };
-        let start = shared.filled();
-        shared.put(received);
-        shared.bytes(start, shared.filled())
     }
 
     fn publish_fresh(&mut self, number: u16) {

@@ -462,8 +462,9 @@ impl LinkRx {
 
 /// Room below which a read is not worth a system call.
 const MIN_READ_BYTES: usize = 8 * 1024;
-/// Reads of this size are published where they lie. Smaller ones are copied: a few bytes must not pin a slab.
-const ADOPT_BYTES_MIN: usize = 4096;
+/// Reads of this size, half a buffer of io_uring's, are published where they lie. Smaller ones are copied: a few bytes must
+/// not pin a slab.
+const ADOPT_BYTES_MIN: usize = 8 * 1024;
 const FRAME_HEADER_BYTES_MAX: u64 = 9;
 /// More than re-framing adds to a few bytes, so that a copy always gets on.
 const FRAMING_BYTES_MAX: usize = 64;
