@@ -378,7 +378,7 @@ impl RunArgs {
             WorkloadKind::FanOut => {
                 let counts = or_default(&self.fan_out, if self.quick { &[3] } else { &FAN_OUT });
                 let to = |subscribers| {
-                    let pattern = Pattern::FanOut { subscribers, stuck: 0 };
+                    let pattern = Pattern::fan_out(subscribers);
                     each_size(&|size| Workload::saturating(pattern, size))
                 };
                 counts.into_iter().flat_map(to).collect()
@@ -407,7 +407,7 @@ impl RunArgs {
                 [0, 1]
                     .into_iter()
                     .flat_map(|stuck| {
-                        let pattern = Pattern::FanOut { subscribers, stuck };
+                        let pattern = Pattern::fan_out_beside(subscribers, stuck);
                         each_size(&|size| Workload::saturating(pattern, size))
                     })
                     .collect()
@@ -597,8 +597,8 @@ mod tests {
             assert!(!plan.workloads.is_empty(), "{kind:?}");
             assert_eq!(plan.peers.last(), Some(&"x".parse().unwrap()));
         }
-        let stuck = plan("--workloads stuck-peer,fan-out --fan-out 99").workloads;
-        assert_eq!(stuck.len(), 2, "the same workload is measured once");
+        let stuck = plan("--workloads stuck-peer,fan-out --fan-out 99,99").workloads;
+        assert_eq!(stuck.len(), 3, "the same workload is measured once");
     }
 
     #[test]

@@ -19,8 +19,6 @@ use crate::role::Side;
 
 /// Windows on the way at once.
 const WINDOWS: u32 = 2;
-/// Messages of a window when the high-water mark allows it.
-const WINDOW_MESSAGES_MAX: u32 = 200;
 /// A batch of libzmq's, 8 KiB, holds so many messages of 64 bytes.
 const UNCOUNTED_MESSAGES_MAX: u32 = 128;
 /// After the first greeting; every pause is twice the last one, so that they do not fill the queues
@@ -31,26 +29,30 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(128);
 /// As much as is safe: the rate shall not depend on how fast acknowledgements travel. Credit comes back in steps of up to
 /// half the queue, and a library whose I/O thread was interrupted right after a write has not counted that batch yet: two
 /// windows fit into what is left, or fill a fifth of a small queue.
-fn window(hwm_messages: i32) -> u32 {
+fn window(hwm_messages: i32, messages_max: u32) -> u32 {
     match hwm_messages as u32 {
-        0 => WINDOW_MESSAGES_MAX,
+        0 => messages_max,
         hwm => {
             let left = (hwm / 2).saturating_sub(UNCOUNTED_MESSAGES_MAX);
-            (left / WINDOWS).max(hwm / (4 * WINDOWS + 2)).clamp(1, WINDOW_MESSAGES_MAX)
+            (left / WINDOWS).max(hwm / (4 * WINDOWS + 2)).clamp(1, messages_max)
         }
     }
 }
 
-fn readers(pattern: Pattern) -> Result<(u32, u32)> {
-    match pattern {
-        Pattern::FanOut { subscribers, stuck } => Ok((subscribers, stuck)),
+/// Subscribers that read, those that do not, and the messages of a window.
+fn setting<P: Peer>(job: &Job<'_, P>) -> Result<(u32, u32, u32)> {
+    match job.workload.pattern {
+        Pattern::FanOut { subscribers, stuck, window_messages_max } => {
+            let window = window(job.setting.peer.hwm_messages, window_messages_max);
+            Ok((subscribers, stuck, window))
+        }
         other => bail!("{other:?} has no subscribers"),
     }
 }
 
 /// The publisher.
 pub fn publish<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
-    let (subscribers, _) = readers(job.workload.pattern)?;
+    let (subscribers, _, window) = setting(job)?;
     let size = job.size();
     let mut publisher = job.socket(SocketKind::Pub)?;
     let mut acknowledged = job.socket(SocketKind::Pull)?;
@@ -64,7 +66,7 @@ pub fn publish<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
         pause = LONGEST_PAUSE.min(2 * pause);
     }
 
-    let mut flow = Flow { window: window(job.setting.peer.hwm_messages), sent: 0, unread: 0 };
+    let mut flow = Flow { window, sent: 0, unread: 0 };
     let mut message = Header::WarmUp.message(size);
     let warm_until_ns = now_ns() + job.setting.warm_up_ns;
     while now_ns() < warm_until_ns {
@@ -122,7 +124,7 @@ impl Flow {
 
 /// All subscribers, read in turn, a window from each.
 pub fn subscribe<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
-    let (subscribers, stuck) = readers(job.workload.pattern)?;
+    let (subscribers, stuck, window) = setting(job)?;
     let size = job.size();
     let all = (0..subscribers + stuck).map(|_| job.socket(SocketKind::Sub));
     let mut sockets = all.collect::<Result<Vec<_>>>().context("the subscribers")?;
@@ -145,7 +147,6 @@ pub fn subscribe<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
     }
     job.control.ready()?;
 
-    let window = window(job.setting.peer.hwm_messages);
     let readers = &mut sockets[..subscribers as usize];
     let mut checks = vec![SequenceCheck::default(); readers.len()];
     let mut count = Count { first_ns: None, ended: 0, sent: 0 };
@@ -228,12 +229,12 @@ mod tests {
     #[test]
     fn two_windows_always_fit_into_the_queue() {
         for hwm in [1, 2, 3, 8, 1000, 1_000_000] {
-            let (window, half) = (window(hwm), hwm as u32 / 2);
+            let (window, half) = (window(hwm, 200), hwm as u32 / 2);
             let fits_counted = WINDOWS * window + UNCOUNTED_MESSAGES_MAX <= half;
             let is_small = 2 * WINDOWS * window <= half + 1;
             assert!(window >= 1 && (hwm < 4 || fits_counted || is_small), "{hwm}");
         }
-        assert_eq!(window(1000), 186);
-        assert_eq!(window(0), WINDOW_MESSAGES_MAX, "no limit");
+        assert_eq!(window(1000, 200), 186);
+        assert_eq!(window(0, 200), 200, "no limit");
     }
 }

@@ -22,6 +22,8 @@ pub enum Pattern {
         subscribers: u32,
         /// Those that subscribe and then never read.
         stuck: u32,
+        /// At most so many messages are sent before they have to be read.
+        window_messages_max: u32,
     },
     /// Many PUSH in one process to one PULL.
     FanIn {
@@ -35,6 +37,26 @@ pub enum Pattern {
         /// How many.
         connections: u32,
     },
+}
+
+/// Messages of a window when the high-water mark allows it: many, so that the rate does not depend on how fast
+/// acknowledgements travel.
+const WINDOW_MESSAGES_MAX: u32 = 200;
+/// The same beside a subscriber that never reads. With more stock libzmq comes to lose messages for the others, and stands
+/// still.
+const WINDOW_BESIDE_STUCK_MESSAGES_MAX: u32 = 100;
+
+impl Pattern {
+    /// One PUB to so many SUB.
+    pub fn fan_out(subscribers: u32) -> Self {
+        Self::FanOut { subscribers, stuck: 0, window_messages_max: WINDOW_MESSAGES_MAX }
+    }
+
+    /// The same beside others that never read; with none of these it is what to compare with.
+    pub fn fan_out_beside(subscribers: u32, stuck: u32) -> Self {
+        let window_messages_max = WINDOW_BESIDE_STUCK_MESSAGES_MAX;
+        Self::FanOut { subscribers, stuck, window_messages_max }
+    }
 }
 
 /// What decides when the next message is sent.
@@ -165,7 +187,7 @@ impl Workload {
     /// How many sockets one process may need.
     pub fn sockets(&self) -> u32 {
         match self.pattern {
-            Pattern::FanOut { subscribers, stuck } => subscribers + stuck + 2,
+            Pattern::FanOut { subscribers, stuck, .. } => subscribers + stuck + 2,
             Pattern::FanIn { senders } => senders + 1,
             _ => 4,
         }
@@ -196,10 +218,13 @@ impl Workload {
                     "one-way-{bytes}-bytes-{rate_per_second}-per-second-bursts-of-{burst_messages}"
                 )
             }
-            (Pattern::FanOut { subscribers, stuck: 0 }, _) => {
-                format!("fan-out-{subscribers}-{bytes}-bytes")
+            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max }, _) => {
+                match window_messages_max {
+                    WINDOW_MESSAGES_MAX => format!("fan-out-{subscribers}-{bytes}-bytes"),
+                    small => format!("fan-out-{subscribers}-window-{small}-{bytes}-bytes"),
+                }
             }
-            (Pattern::FanOut { subscribers, stuck }, _) => {
+            (Pattern::FanOut { subscribers, stuck, .. }, _) => {
                 format!("fan-out-{subscribers}-beside-{stuck}-stuck-{bytes}-bytes")
             }
             (Pattern::FanIn { senders }, _) => format!("fan-in-{senders}-{bytes}-bytes"),
@@ -222,8 +247,13 @@ impl Workload {
             (Pattern::RouterDealer, Load::Window { messages }) => {
                 format!("ROUTER/DEALER, {messages} on the way")
             }
-            (Pattern::FanOut { subscribers, stuck: 0 }, _) => format!("PUB to {subscribers} SUB"),
-            (Pattern::FanOut { subscribers, stuck }, _) => {
+            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max }, _) => {
+                match window_messages_max {
+                    WINDOW_MESSAGES_MAX => format!("PUB to {subscribers} SUB"),
+                    small => format!("PUB to {subscribers} SUB, windows of {small}"),
+                }
+            }
+            (Pattern::FanOut { subscribers, stuck, .. }, _) => {
                 format!("PUB to {subscribers} SUB, {stuck} more never reads")
             }
             (Pattern::FanIn { senders }, _) => format!("{senders} PUSH to one PULL"),
@@ -255,8 +285,9 @@ mod tests {
             Workload::idle(1000),
             Workload::saturating(Pattern::Proxy, 64),
             Workload::saturating(Pattern::FanIn { senders: 100 }, 64),
-            Workload::saturating(Pattern::FanOut { subscribers: 99, stuck: 0 }, 64),
-            Workload::saturating(Pattern::FanOut { subscribers: 99, stuck: 1 }, 64),
+            Workload::saturating(Pattern::fan_out(99), 64),
+            Workload::saturating(Pattern::fan_out_beside(99, 0), 64),
+            Workload::saturating(Pattern::fan_out_beside(99, 1), 64),
         ];
         let labels: std::collections::HashSet<_> = all.iter().map(Workload::label).collect();
         assert_eq!(labels.len(), all.len());
