@@ -61,10 +61,15 @@ impl Gather {
         self.queued_bytes() == 0
     }
 
-    /// What is queued now.
+    /// What is queued now, as far as that is known: behind the part that a conflating pipe is sending a newer one may wait.
     pub fn queued_bytes(&mut self) -> usize {
         self.load_newest();
         (self.stream.published() - self.stream.position()) as usize
+    }
+
+    /// True for a pipe that keeps only the newest part.
+    pub fn is_conflating(&self) -> bool {
+        self.conflate.is_some()
     }
 
     /// The reading position.

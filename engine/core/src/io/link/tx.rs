@@ -220,9 +220,11 @@ impl LinkTx {
         }
     }
 
-    /// What there is to write now, as far as that can be known: bytes that are to be translated count as endless.
+    /// What there is to write now. Where that is not known, for bytes to be translated and parts to be replaced by newer
+    /// ones, it counts as endless.
     fn queued_bytes(&mut self) -> usize {
-        if !matches!(self.wire, Wire::Identity) {
+        let is_conflating = self.out.as_ref().is_some_and(Gather::is_conflating);
+        if is_conflating || !matches!(self.wire, Wire::Identity) {
             return usize::MAX;
         }
         let control_bytes = self.scratch.len() - self.scratch_sent + self.control.len();
@@ -318,3 +320,6 @@ impl LinkTx {
 
 /// Control frames that may wait for a blocked peer: a PONG is at most 23 bytes.
 const CONTROL_BYTES_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests;
