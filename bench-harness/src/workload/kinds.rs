@@ -23,6 +23,7 @@ pub enum Pattern {
         /// Those that subscribe and then never read.
         stuck: u32,
         /// At most so many messages are sent before they have to be read.
+        #[serde(default = "window_messages_max")]
         window_messages_max: u32,
     },
     /// Many PUSH in one process to one PULL.
@@ -45,6 +46,11 @@ const WINDOW_MESSAGES_MAX: u32 = 200;
 /// The same beside a subscriber that never reads. With more stock libzmq comes to lose messages for the others, and stands
 /// still.
 const WINDOW_BESIDE_STUCK_MESSAGES_MAX: u32 = 100;
+
+/// What results had that do not say it.
+fn window_messages_max() -> u32 {
+    WINDOW_MESSAGES_MAX
+}
 
 impl Pattern {
     /// One PUB to so many SUB.

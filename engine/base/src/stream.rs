@@ -483,7 +483,7 @@ impl StreamReader {
     /// `published` may count bytes of a segment that is not held yet.
     #[inline]
     fn load_segments(&mut self) -> u64 {
-        // Acquire pairs with the SeqCst store in `commit`; loaded before the ring, see the module's invariants.
+        // Acquire pairs with the Release store in `publish`; loaded before the ring, see the module's invariants.
         let published = self.shared.published.load(Ordering::Acquire);
         while let Some(segment) = self.segments.pop() {
             self.held.push_back(segment);
@@ -709,6 +709,49 @@ mod tests {
         w.append_filled(&slab, 0, 5);
         let _ = w.commit(1);
         assert_eq!(text(&mut r), b"again");
+    }
+
+    /// The short way is open only where the next bytes follow in the writer's own slab.
+    #[test]
+    fn a_short_frame_goes_the_short_way_or_is_not_touched() {
+        let mut pool = SlabPool::new(64);
+        let (mut w, mut r) = stream(5);
+        const HEADER: u16 = u16::from_le_bytes([b'h', b'!']);
+        assert_eq!(w.try_commit_short(HEADER, b"no slab"), None);
+        w.append_copy(&mut pool, b"", b"a").expect("memory");
+        assert_eq!(w.try_commit_short(HEADER, b"inside a message"), None);
+        assert!(w.commit(1));
+        assert_eq!(w.try_commit_short(HEADER, b"b"), Some(false), "it was told already");
+        r.ask_to_be_told();
+        assert_eq!(w.try_commit_short(HEADER, b"c"), Some(true));
+        assert_eq!(w.try_commit_short(HEADER, &[0; 60]), None, "no room in the slab");
+        w.append_copy(&mut pool, b"", b"lost").expect("memory");
+        w.rollback();
+        assert_eq!(w.try_commit_short(HEADER, b"behind a gap"), None);
+        w.append_shared(Bytes::copy_from_slice(b"shared"));
+        assert!(!w.commit(1));
+        assert_eq!(w.try_commit_short(HEADER, b"behind another's bytes"), None);
+        w.append_copy(&mut pool, b"", b"d").expect("memory");
+        assert!(!w.commit(1));
+        assert_eq!(w.try_commit_short(HEADER, b"no credit"), None);
+        assert_eq!(text(&mut r), b"ah!bh!cshared".iter().chain(b"d").copied().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn reading_with_a_closure_takes_what_it_says() {
+        let mut pool = SlabPool::new(64);
+        let (mut w, mut r) = stream(0);
+        w.append_copy(&mut pool, b"", b"onetwo").expect("memory");
+        let _ = w.commit(1);
+        assert!(!r.read_with(|_| Some(0)), "it does not look for more by itself");
+        assert_eq!(r.available(), b"onetwo");
+        assert!(!r.read_with(|_| None));
+        assert!(r.read_with(|bytes| {
+            assert_eq!(bytes, b"onetwo");
+            Some(3)
+        }));
+        assert_eq!(r.available(), b"two");
+        assert_eq!(r.position(), 3);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! There are many buffers rather than large ones: a stream that finds none has its receive ended and armed again.
 //!
-//! Incremental consumption (`IOU_PBUF_RING_INC`) would spare that copy, but kernels 6.12 to 6.17 mix up or truncate
+//! Incremental consumption (`IOU_PBUF_RING_INC`) would let small reads share a buffer, but kernels 6.12 to 6.17 mix up or truncate
 //! buffers with it (liburing issues 1423, 1433, 1548), and a kernel's bug list is not something to probe for.
 //!
 //! # Invariant
@@ -81,11 +81,13 @@ impl BufferRing {
 
     /// Takes back what was lent, and fills gaps left by a lack of memory.
     pub fn replenish(&mut self) {
-        for (number, mut writer) in std::mem::take(&mut self.lent) {
+        let mut lent = std::mem::take(&mut self.lent);
+        for (number, mut writer) in lent.drain(..) {
             if writer.try_reset() {
                 self.publish(number, writer);
             }
         }
+        self.lent = lent;
         if self.missing == 0 {
             return;
         }

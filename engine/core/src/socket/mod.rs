@@ -253,7 +253,7 @@ impl SocketCore {
         self.recv_any(part, timeout)
     }
 
-    /// The short way of a short message, as for sending.
+    /// The short way of a short message, as for sending; messages that do not match are passed over.
     #[inline(always)]
     fn try_recv_short(&mut self, part: &mut Message) -> bool {
         if !self.is_at_ease() {

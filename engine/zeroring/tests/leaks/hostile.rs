@@ -81,8 +81,9 @@ fn a_flood_of_data_at_a_publisher(env: &Env) {
         flood.is_finished()
     });
     // What the high-water mark allows (1000 messages, 16 slabs) and what is read in one turn (1 MiB, 16 slabs), of 300
-    // slabs that were sent; twice, since the socket looks only now and then.
-    assert!(held <= 64, "{held} slabs");
+    // slabs that were sent; twice, since the socket looks only now and then. What io_uring read before it was told to
+    // pause lies in its own smaller ones, of which 1200 were sent.
+    assert!(held <= 64 + SLABS_READ_AHEAD, "{held} slabs");
     assert_eq!(publisher.topics_count(), 1);
     drop(flood.join().expect("no panic"));
 }

@@ -44,8 +44,8 @@ impl Counts {
     }
 }
 
-/// Slabs that io_uring may have filled on an I/O thread, all its buffers, before it learns that nobody wants more.
-pub const SLABS_READ_AHEAD: i64 = 32;
+/// Slabs that io_uring may have filled on an I/O thread, all its buffers of 16 KiB, before it learns that nobody wants more.
+pub const SLABS_READ_AHEAD: i64 = 128;
 
 /// Slabs in use in this process.
 pub fn slabs() -> i64 {

@@ -1,8 +1,9 @@
 //! Flushing what senders leave behind.
 //!
 //! A sender that streams writes its own batches; the loop only makes sure that nothing stays behind when it pauses. So
-//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`], or less often where there is much to
-//! write, until nothing was written in between or its sender has written everything by itself for a while. While it is watched the sender needs no wake, whatever it sends.
+//! a link that was flushed here once is *watched*: looked at every [`WATCH_INTERVAL_NS`], or less often where senders write by
+//! themselves or there is much to write, until nothing was written in between or its sender has written everything by itself
+//! for a while. While it is watched the sender needs no wake, whatever it sends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::io::link::{Flushed, Link, RxEnd};
 
 /// How long a message may wait for its sender's next one before the loop writes it.
 const WATCH_INTERVAL_NS: u64 = 100_000;
-/// While all senders write by themselves the looks grow rarer, up to this: each look costs a timer and a wake, which on a
-/// virtual machine are several exits from it.
+/// While senders write by themselves the looks grow rarer, up to this, for all links of the thread: each look costs a timer
+/// and a wake, which on a virtual machine are several exits from it.
 const WATCH_INTERVAL_BUSY_MAX_NS: u64 = 400_000;
 /// With many links to be written it may wait for so long for each of them, four times what a write takes: batches grow
 /// with their number.
@@ -124,6 +125,8 @@ impl EventLoop {
             None => Flushed::Busy,
         };
         match flushed {
+            // Unbinding closes links whose sockets go on sending: what came during the flush goes, too.
+            Flushed::Drained if is_closing && !link.tx().is_drained() => link.ask_flush(),
             Flushed::Drained => {
                 self.closing_link_drained(link);
                 return self.token_of(link).is_some(); // not if that was its end
@@ -215,5 +218,39 @@ impl EventLoop {
         }
         self.watched.links.append(&mut links);
         self.set_watch_timer();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::link::tests::link_without_threads;
+
+    #[test]
+    fn looks_at_a_stream_grow_rarer_until_its_sender_falls_silent() {
+        let link = link_without_threads();
+        let mut watched = Watched::default();
+        watched.links.insert(link.id, WatchedLink::new(&link));
+        let mut intervals_us = |is_streaming: bool, left: u64, looks: usize| {
+            watched.left = left;
+            watched.links.values_mut().for_each(|link| link.is_streaming = is_streaming);
+            (0..looks).map(|_| watched.next_interval_ns() / 1000).collect::<Vec<_>>()
+        };
+        assert_eq!(intervals_us(false, 0, 2), [100, 100]);
+        assert_eq!(intervals_us(true, 0, 4), [200, 400, 400, 400]);
+        assert_eq!(intervals_us(true, 100, 1), [1200], "more to write than an interval lasts");
+        assert_eq!(intervals_us(false, 1, 1), [100]);
+        assert_eq!(intervals_us(false, 1000, 1), [2000], "but never longer");
+    }
+
+    #[test]
+    fn what_we_wrote_ourselves_does_not_make_a_stream() {
+        let link = link_without_threads();
+        let mut watched = WatchedLink::new(&link);
+        watched.note_own_write();
+        assert!(matches!(watched.look(), Look::Quiet) && !watched.is_streaming);
+        let writing = link.tx();
+        assert!(matches!(watched.look(), Look::Busy) && watched.is_streaming);
+        drop(writing);
     }
 }

@@ -258,7 +258,7 @@ impl LinkRx {
         let mut driven = Driven { progress: true, ..Driven::default() };
         link.note_activity();
         if self.stalled {
-            self.held.push_back(bytes.clone());
+            self.held.push_back(to_hold(bytes));
         } else {
             self.take_in(pool, link, bytes, &mut driven);
         }
@@ -277,7 +277,7 @@ impl LinkRx {
         let mut taken = 0;
         while taken < bytes.len() {
             if self.stalled {
-                self.held.push_front(bytes.slice(taken, bytes.len()));
+                self.held.push_front(to_hold(&bytes.slice(taken, bytes.len())));
                 return true;
             }
             let step = match self.adopt(link, bytes, taken) {
@@ -471,6 +471,11 @@ const FRAMING_BYTES_MAX: usize = 64;
 /// Largest chunk a STREAM socket delivers (libzmq's default batch).
 const RAW_CHUNK_BYTES: usize = 8192;
 const RAW_HEADER_BYTES: usize = 9;
+
+/// What a read brought, for an application that may be away for long: a few bytes must not pin a driver's buffer.
+fn to_hold(bytes: &Bytes) -> Bytes {
+    if bytes.len() < ADOPT_BYTES_MIN { Bytes::copy_from_slice(bytes) } else { bytes.clone() }
+}
 
 /// True if `incoming` bytes may go into the slab that holds the pending ones. A small start of a message moves at once to where
 /// the whole of it will fit, a large one only when its slab is full.
