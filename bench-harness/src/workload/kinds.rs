@@ -224,11 +224,12 @@ impl Workload {
                     "one-way-{bytes}-bytes-{rate_per_second}-per-second-bursts-of-{burst_messages}"
                 )
             }
-            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max }, _) => {
-                match window_messages_max {
-                    WINDOW_MESSAGES_MAX => format!("fan-out-{subscribers}-{bytes}-bytes"),
-                    small => format!("fan-out-{subscribers}-window-{small}-{bytes}-bytes"),
-                }
+            (
+                Pattern::FanOut { subscribers, stuck: 0, window_messages_max: WINDOW_MESSAGES_MAX },
+                _,
+            ) => format!("fan-out-{subscribers}-{bytes}-bytes"),
+            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max: small }, _) => {
+                format!("fan-out-{subscribers}-window-{small}-{bytes}-bytes")
             }
             (Pattern::FanOut { subscribers, stuck, .. }, _) => {
                 format!("fan-out-{subscribers}-beside-{stuck}-stuck-{bytes}-bytes")
@@ -253,11 +254,12 @@ impl Workload {
             (Pattern::RouterDealer, Load::Window { messages }) => {
                 format!("ROUTER/DEALER, {messages} on the way")
             }
-            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max }, _) => {
-                match window_messages_max {
-                    WINDOW_MESSAGES_MAX => format!("PUB to {subscribers} SUB"),
-                    small => format!("PUB to {subscribers} SUB, windows of {small}"),
-                }
+            (
+                Pattern::FanOut { subscribers, stuck: 0, window_messages_max: WINDOW_MESSAGES_MAX },
+                _,
+            ) => format!("PUB to {subscribers} SUB"),
+            (Pattern::FanOut { subscribers, stuck: 0, window_messages_max: small }, _) => {
+                format!("PUB to {subscribers} SUB, windows of {small}")
             }
             (Pattern::FanOut { subscribers, stuck, .. }, _) => {
                 format!("PUB to {subscribers} SUB, {stuck} more never reads")

@@ -194,12 +194,10 @@ impl StreamWriter {
     #[inline(always)]
     pub fn try_commit_short(&mut self, header: u16, body: &[u8]) -> Option<bool> {
         let total = 2 + body.len();
+        let has_credit = self.credit_seen() > 0;
         let slab = self.slab.as_mut()?;
         let end = slab.address_of(slab.filled());
         let follows = self.tail == Some(TailEnd { slab: slab.slab().address(), end });
-        // Relaxed, and saturating: as in `credit`.
-        let hwm = u64::from(self.shared.high_water_mark.load(Ordering::Relaxed));
-        let has_credit = hwm == 0 || self.messages_written.saturating_sub(self.consumed_seen) < hwm;
         if !follows || !has_credit || slab.room() < total || self.written != self.committed {
             return None;
         }
@@ -309,16 +307,24 @@ impl StreamWriter {
     /// Messages that may still be committed before the high-water mark; `u64::MAX` if there is none.
     #[inline]
     pub fn credit(&mut self) -> u64 {
+        match self.credit_seen() {
+            0 => {
+                self.refresh_credit();
+                self.credit_seen()
+            }
+            credit => credit,
+        }
+    }
+
+    /// As [`credit`](Self::credit), as far as the reader's last known acknowledgement gives it.
+    #[inline(always)]
+    fn credit_seen(&self) -> u64 {
         // Relaxed: either end may change the mark at any time, and it orders nothing.
-        let hwm = u64::from(self.shared.high_water_mark.load(Ordering::Relaxed));
-        if hwm == 0 {
-            return u64::MAX;
+        match u64::from(self.shared.high_water_mark.load(Ordering::Relaxed)) {
+            0 => u64::MAX,
+            // Saturating: a reader that counts more than was committed gives credit, and must not wedge its writer.
+            hwm => hwm.saturating_sub(self.messages_written.saturating_sub(self.consumed_seen)),
         }
-        if self.messages_written.saturating_sub(self.consumed_seen) >= hwm {
-            self.refresh_credit();
-        }
-        // Saturating: a reader that counts more than was committed gives credit, and must not wedge its writer.
-        hwm.saturating_sub(self.messages_written.saturating_sub(self.consumed_seen))
     }
 
     #[cold]
@@ -441,13 +447,8 @@ impl StreamReader {
     /// If fewer are available: our own mistake.
     #[inline]
     pub fn advance(&mut self, n: usize) {
-        assert!(n <= self.available, "advance {n} of {} bytes", self.available);
-        self.offset += n;
-        self.available -= n;
-        self.position += n as u64;
-        if let Some(segment) = self.held.front() {
-            segment.bytes.prefetch_published(self.offset, self.available);
-        }
+        let has_segment = self.read_with(|_| Some(n));
+        assert!(has_segment || n == 0, "advance {n} where nothing is available");
     }
 
     /// Lets go of the slabs, if everything published was read. True if so; then the writer's next bytes must begin a

@@ -6,8 +6,8 @@
 //!
 //! There are many buffers rather than large ones: a stream that finds none has its receive ended and armed again.
 //!
-//! Incremental consumption (`IOU_PBUF_RING_INC`) would let small reads share a buffer, but kernels 6.12 to 6.17 mix up or truncate
-//! buffers with it (liburing issues 1423, 1433, 1548), and a kernel's bug list is not something to probe for.
+//! Incremental consumption (`IOU_PBUF_RING_INC`) would let small reads share a buffer, but kernels 6.12 to 6.17 mix up or
+//! truncate buffers with it (liburing issues 1423, 1433, 1548), and a kernel's bug list is not something to probe for.
 //!
 //! # Invariant
 //!

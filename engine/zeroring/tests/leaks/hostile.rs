@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 use zeroring::{EventKind, Pub, Pull, Push, Socket, Sub};
 
 use crate::support::{
-    Env, SLABS_READ_AHEAD, assert_serves_others, await_event, recv, recv_all, slabs, until,
+    Env, assert_serves_others, await_event, recv, recv_all, slabs, slabs_read_ahead, until,
 };
 use crate::wire::{COMMAND, MORE, Wire, frame, header};
 
@@ -83,7 +83,7 @@ fn a_flood_of_data_at_a_publisher(env: &Env) {
     // What the high-water mark allows (1000 messages, 16 slabs) and what is read in one turn (1 MiB, 16 slabs), of 300
     // slabs that were sent; twice, since the socket looks only now and then. What io_uring read before it was told to
     // pause lies in its own smaller ones, of which 1200 were sent.
-    assert!(held <= 64 + SLABS_READ_AHEAD, "{held} slabs");
+    assert!(held <= 64 + slabs_read_ahead(env), "{held} slabs");
     assert_eq!(publisher.topics_count(), 1);
     drop(flood.join().expect("no panic"));
 }
@@ -103,7 +103,7 @@ fn a_flood_of_pings(env: &Env) {
         held = held.max(slabs() - before);
         flood.is_finished()
     });
-    assert!(held <= SLABS_PER_PEER_MAX + SLABS_READ_AHEAD, "{held} slabs");
+    assert!(held <= SLABS_PER_PEER_MAX + slabs_read_ahead(env), "{held} slabs");
     let (ended, mut peer) = flood.join().expect("no panic");
     if ended.is_err() {
         return peer.assert_shown_out();

@@ -5,7 +5,7 @@ use zeroring::kind::SocketType::{
 };
 use zeroring::{AnySocket, EventKind, SendError};
 
-use crate::support::{DEADLINE, Env, QUIET, SLABS_READ_AHEAD, await_event, recv_all, slabs, until};
+use crate::support::{DEADLINE, Env, QUIET, await_event, recv_all, slabs, slabs_read_ahead, until};
 
 cases! {
     net { whoever_waits_for_room_is_stopped, publishers_drop_what_has_no_room, answers_without_room_are_dropped }
@@ -14,7 +14,9 @@ cases! {
 const BODY_BYTES: usize = 64 * 1024;
 const HWM: u32 = 10;
 /// A message takes a slab; both queues are full, each side has a few begun, and io_uring reads ahead.
-const SLABS_MAX: i64 = 2 * HWM as i64 + 24 + SLABS_READ_AHEAD;
+fn slabs_allowed(env: &Env) -> i64 {
+    2 * i64::from(HWM) + 24 + slabs_read_ahead(env)
+}
 
 /// Sockets with a connection, both with low marks.
 fn pair(env: &Env, kinds: (SocketType, SocketType)) -> (AnySocket, AnySocket) {
@@ -71,7 +73,7 @@ fn whoever_waits_for_room_is_stopped(env: &Env) {
             is_stopped
         });
         assert!(sent >= 2 * HWM, "{kinds:?} was stopped after {sent}");
-        assert!(slabs_max <= SLABS_MAX, "{kinds:?} took {slabs_max} slabs");
+        assert!(slabs_max <= slabs_allowed(env), "{kinds:?} took {slabs_max} slabs");
         for number in 0..sent {
             assert_eq!(number_of(&reader), number, "{kinds:?}");
             if kinds.1 == Rep {
@@ -94,7 +96,7 @@ fn publishers_drop_what_has_no_room(env: &Env) {
         for number in 0..2000 {
             send(&sender, kinds.1, number).expect("a publisher never waits");
             let slabs = slabs() - before;
-            assert!(slabs <= SLABS_MAX, "{kinds:?} took {slabs} slabs after {number}");
+            assert!(slabs <= slabs_allowed(env), "{kinds:?} took {slabs} slabs after {number}");
         }
         // The first of them came, in order; then there was no room. What is sent now has some again.
         let (mut last, mut next) = (None, 2000);
@@ -117,7 +119,7 @@ fn answers_without_room_are_dropped(env: &Env) {
         assert_eq!(recv_all(&rep), ["question"]);
         rep.send(vec![number as u8; BODY_BYTES]).expect("a REP never waits");
         let slabs = slabs() - before;
-        assert!(slabs <= SLABS_MAX, "{slabs} slabs after {number}");
+        assert!(slabs <= slabs_allowed(env), "{slabs} slabs after {number}");
     }
     let other = env.socket::<zeroring::Req>();
     other.connect(&rep.last_endpoint()).expect("valid");

@@ -44,8 +44,11 @@ impl Counts {
     }
 }
 
-/// Slabs that io_uring may have filled on an I/O thread, all its buffers of 16 KiB, before it learns that nobody wants more.
-pub const SLABS_READ_AHEAD: i64 = 128;
+/// Slabs that a driver may have filled on an I/O thread before it learns that nobody wants more: all of io_uring's buffers
+/// of 16 KiB; epoll reads nothing by itself.
+pub fn slabs_read_ahead(env: &Env) -> i64 {
+    if env.driver == DriverChoice::Epoll { 0 } else { 128 }
+}
 
 /// Slabs in use in this process.
 pub fn slabs() -> i64 {
