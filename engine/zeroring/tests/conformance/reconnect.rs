@@ -262,6 +262,7 @@ fn with_no_interval_a_lost_connection_is_forgotten(env: &Env) {
     let (dealer, endpoint) = env.bound::<Dealer>();
     let peer = env.socket::<Dealer>();
     peer.set_reconnect_interval(None);
+    peer.set_send_hwm(0); // refused only where there is nobody, and never because a queue is full
     env.join(&dealer, &peer, &endpoint);
     dealer.send("the last one").expect("room");
     let mut events = peer.monitor();

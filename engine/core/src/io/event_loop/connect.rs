@@ -270,11 +270,12 @@ impl EventLoop {
         let Some(connector) = self.connectors.remove(&id) else { return };
         let spec = connector.spec;
         tracing::warn!(endpoint = spec.endpoint, why, "not connecting again");
-        if let Some(link) = &spec.link {
-            self.finish_link(link);
-        }
+        // Told first: who sees that the pipe is gone may connect again at once.
         if how == GivenUp::Forgotten {
             spec.socket.send(SocketCommand::EndpointOver(id));
+        }
+        if let Some(link) = &spec.link {
+            self.finish_link(link);
         }
     }
 
