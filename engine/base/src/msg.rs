@@ -27,6 +27,28 @@ enum Body {
     Static(&'static [u8]),
 }
 
+/// Copies a few bytes by two chunks that may overlap: a call of `memcpy` costs more than they do.
+#[inline(always)]
+fn copy_short(from: &[u8], to: &mut [u8]) {
+    match from.len() {
+        8..=16 => copy_ends::<8>(from, to),
+        17..=32 => copy_ends::<16>(from, to),
+        33..=64 => copy_ends::<32>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// The first and the last `N` bytes; nothing if there are fewer.
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
+        *to = *from;
+    }
+    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
+        *to = *from;
+    }
+}
+
 impl Message {
     /// An empty message part.
     ///
@@ -67,17 +89,18 @@ impl Message {
     #[inline]
     pub fn set_copy(&mut self, bytes: &[u8], more: bool) {
         self.more = more;
-        if bytes.len() > INLINE_BODY_BYTES_MAX {
-            self.body = Body::Shared(Bytes::copy_from_slice(bytes));
-            return;
+        match (&mut self.body, u8::try_from(bytes.len())) {
+            (Body::Inline(len, inline), Ok(length)) if bytes.len() <= INLINE_BODY_BYTES_MAX => {
+                *len = length;
+                copy_short(bytes, &mut inline[..bytes.len()]);
+            }
+            _ => self.replace_body(bytes),
         }
-        if !matches!(self.body, Body::Inline(..)) {
-            self.body = Body::Inline(0, [0; INLINE_BODY_BYTES_MAX]);
-        }
-        if let Body::Inline(len, inline) = &mut self.body {
-            *len = bytes.len() as u8;
-            inline[..bytes.len()].copy_from_slice(bytes);
-        }
+    }
+
+    #[cold]
+    fn replace_body(&mut self, bytes: &[u8]) {
+        self.body = Self::copy_from_slice(bytes).body;
     }
 
     /// Makes this part refer to `bytes`.

@@ -13,6 +13,7 @@
 //!   touched by that one writer only. `Bytes` cover only filled bytes. So no byte is shared and written at once.
 //! * A slab has at most one `SlabWriter`, which is made only from a slab nobody else refers to.
 
+mod copy;
 mod pool;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -347,12 +348,12 @@ impl SlabWriter {
     ///
     /// # Panics
     /// If they do not fit: our own mistake.
-    #[inline]
+    #[inline(always)]
     pub fn put_with_short_header(&mut self, header: u16, body: &[u8]) {
         let total = 2 + body.len();
         let spare = &mut self.spare()[..total];
         spare[..2].copy_from_slice(&header.to_le_bytes());
-        copy_by_words(body, &mut spare[2..]);
+        copy::copy_fresh(body, &mut spare[2..]);
         self.filled += total;
     }
 
@@ -424,45 +425,6 @@ fn prefetch_for_write(address: *const u8) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
-}
-
-/// Copies bytes that were written a moment ago, a field at a time. A wide load over several narrow stores cannot be served
-/// from the store buffer: it would wait until all stores before it are done, and with them for the lines another core
-/// still holds. Loads of a word find their bytes at once.
-///
-/// # Panics
-/// If the lengths differ: our own mistake.
-#[inline(always)]
-fn copy_by_words(from: &[u8], to: &mut [u8]) {
-    #[repr(C, packed)]
-    #[derive(Clone, Copy)]
-    struct Word(u64);
-    const WORD_BYTES: usize = size_of::<Word>();
-    assert_eq!(from.len(), to.len());
-    let Some(last) = from.len().checked_sub(WORD_BYTES) else { return to.copy_from_slice(from) };
-    let (source, target) = (from.as_ptr(), to.as_mut_ptr());
-    let copy = |at: usize| {
-        // SAFETY: must hold: `at` and the seven bytes behind it lie inside both slices, which do not overlap. `at` is at
-        // most `last`, and one of them is borrowed mutably. Otherwise: out of bounds. Volatile, because the compiler
-        // would join the words to the wide load that this avoids; packed, so any address is aligned.
-        unsafe {
-            let word = source.add(at).cast::<Word>().read_volatile();
-            target.add(at).cast::<Word>().write(word);
-        }
-    };
-    let mut at = 0;
-    while at + 4 * WORD_BYTES <= last {
-        copy(at);
-        copy(at + WORD_BYTES);
-        copy(at + 2 * WORD_BYTES);
-        copy(at + 3 * WORD_BYTES);
-        at += 4 * WORD_BYTES;
-    }
-    while at < last {
-        copy(at);
-        at += WORD_BYTES;
-    }
-    copy(last);
 }
 
 #[inline(always)]
@@ -632,18 +594,6 @@ mod tests {
         assert!(!writer.try_reset(), "somebody still reads it");
         drop(hello);
         assert!(writer.try_reset());
-    }
-
-    #[test]
-    fn words_copy_every_length() {
-        let source: Vec<u8> = (0..=255).collect();
-        for len in 0..source.len() {
-            for shift in 0..8.min(source.len() - len) {
-                let mut target = vec![0; len];
-                copy_by_words(&source[shift..shift + len], &mut target);
-                assert_eq!(target, &source[shift..shift + len]);
-            }
-        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn push_pull(count: u64) {
     push.connect("inproc://path").unwrap();
     let mut message = Message::new();
     for _ in 0..count / BATCH {
-        (0..BATCH).for_each(|_| push.send(BODY).unwrap());
+        (0..BATCH).for_each(|_| push.send(black_box(BODY)).unwrap());
         (0..BATCH).for_each(|_| pull.recv_into(&mut message).unwrap());
     }
     assert_eq!(message, BODY);
@@ -71,7 +71,7 @@ fn pub_sub(count: u64) {
     sub.connect("inproc://path").unwrap();
     let mut message = Message::new();
     for _ in 0..count / BATCH {
-        (0..BATCH).for_each(|_| publisher.send(BODY).unwrap());
+        (0..BATCH).for_each(|_| publisher.send(black_box(BODY)).unwrap());
         (0..BATCH).for_each(|_| sub.recv_into(&mut message).unwrap());
     }
     assert_eq!(message, BODY);

@@ -390,7 +390,7 @@ impl FanOut {
         self.only_last = false;
         for slot in &self.matching {
             let Some(pipe) = scope.pipes.get_mut(*slot) else { continue };
-            if !pipe.has_room() {
+            if !pipe.has_room(scope.clock) {
                 self.dropped_messages += 1;
                 continue;
             }
@@ -457,7 +457,7 @@ impl FanOut {
         self.matching_always = None;
         let (matching, pipes) = (&mut self.matching, &mut *scope.pipes);
         let wanted = matching.len();
-        matching.retain(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::has_room));
+        matching.retain(|slot| pipes.get_mut(*slot).is_some_and(|pipe| pipe.has_room(scope.clock)));
         let passed_over = wanted - matching.len();
         if scope.options.xpub_nodrop && passed_over > 0 {
             matching.clear();

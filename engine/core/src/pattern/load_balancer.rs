@@ -97,7 +97,7 @@ impl LoadBalancer {
     #[inline]
     pub fn find_room(&mut self, scope: &mut Scope<'_>) -> bool {
         while let Some(&slot) = self.active.get(self.current) {
-            if scope.pipes.get_mut(slot).is_some_and(super::Pipe::has_room) {
+            if scope.pipes.get_mut(slot).is_some_and(|pipe| pipe.has_room(scope.clock)) {
                 return true;
             }
             self.deactivate(self.current);

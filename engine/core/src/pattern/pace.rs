@@ -20,7 +20,7 @@ const BATCH_AGE_NS: u64 = 40 * NS_PER_US;
 /// How often a sender that leaves messages behind looks at the clock.
 const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
 /// A sender that is so fast that it would look less often than this looks all the same.
-const MESSAGES_PER_LOOK_MAX: u64 = 64;
+pub(super) const MESSAGES_PER_LOOK_MAX: u64 = 64;
 
 /// What a thread did last.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,18 +60,19 @@ pub(super) fn thread_wrote(clock: &Clock) {
 #[derive(Debug, Default)]
 pub struct Pace {
     looked_ns: u64,
-    messages_until_look: u64,
-    /// Messages between two looks at the clock: as many as the sender makes in [`LOOK_INTERVAL_NS`].
-    messages_per_look: u64,
+    /// Messages sent when it last looked at the clock, and at which it looks again: after as many as the sender makes in
+    /// [`LOOK_INTERVAL_NS`].
+    looked_at: u64,
+    looks_at: u64,
     /// Under a virtual clock one thread plays all parts: there each pipe has a hurry of its own.
     own: Hurry,
 }
 
 impl Pace {
-    /// A message found nothing else queued. True if its sender shall write it at once.
-    pub fn writes_single(&mut self, clock: &Clock) -> bool {
+    /// A message, number `sent` of its pipe, found nothing else queued. True if its sender shall write it at once.
+    pub fn writes_single(&mut self, sent: u64, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
-        self.begin_counting(now_ns, 1);
+        self.begin_counting(now_ns, sent, 1);
         self.with_hurry(clock, |hurry| {
             if now_ns.saturating_sub(hurry.sent_ns) >= HURRY_GAP_NS {
                 hurry.begin_burst();
@@ -83,19 +84,24 @@ impl Pace {
         })
     }
 
-    /// A message was left behind others. True if its sender shall write them all now.
+    /// Message number `sent` was left behind others. True if its sender shall write them all now.
     #[inline]
-    pub fn writes_batch(&mut self, clock: &Clock) -> bool {
-        self.messages_until_look = self.messages_until_look.saturating_sub(1);
-        self.messages_until_look == 0 && self.look(clock)
+    pub fn writes_batch(&mut self, sent: u64, clock: &Clock) -> bool {
+        sent >= self.looks_at && self.look(sent, clock)
+    }
+
+    /// Messages that may follow number `sent` before one must ask [`writes_batch`](Self::writes_batch).
+    #[inline]
+    pub fn messages_until_look(&self, sent: u64) -> u64 {
+        self.looks_at.saturating_sub(sent + 1)
     }
 
     #[cold]
-    fn look(&mut self, clock: &Clock) -> bool {
+    fn look(&mut self, sent: u64, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
-        let gap_ns = now_ns.saturating_sub(self.looked_ns) / self.messages_per_look.max(1);
+        let gap_ns = now_ns.saturating_sub(self.looked_ns) / (sent - self.looked_at).max(1);
         let messages_per_look = LOOK_INTERVAL_NS.checked_div(gap_ns).unwrap_or(u64::MAX);
-        self.begin_counting(now_ns, messages_per_look.clamp(1, MESSAGES_PER_LOOK_MAX));
+        self.begin_counting(now_ns, sent, messages_per_look.clamp(1, MESSAGES_PER_LOOK_MAX));
         self.with_hurry(clock, |hurry| {
             let is_in_hurry = now_ns.saturating_sub(hurry.sent_ns) < HURRY_GAP_NS;
             let is_late = now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS;
@@ -104,10 +110,10 @@ impl Pace {
         })
     }
 
-    fn begin_counting(&mut self, now_ns: u64, messages_per_look: u64) {
+    fn begin_counting(&mut self, now_ns: u64, sent: u64, messages_per_look: u64) {
         self.looked_ns = now_ns;
-        self.messages_per_look = messages_per_look;
-        self.messages_until_look = messages_per_look;
+        self.looked_at = sent;
+        self.looks_at = sent + messages_per_look;
     }
 
     /// The sender wrote one message.
@@ -142,12 +148,23 @@ mod tests {
         hand: VirtualClock,
         clock: Clock,
         pace: Pace,
+        sent: u64,
     }
 
     impl Bench {
         fn new() -> Self {
             let hand = VirtualClock::new(1_000_000_000);
-            Self { clock: Clock::Virtual(hand.clone()), hand, pace: Pace::default() }
+            Self { clock: Clock::Virtual(hand.clone()), hand, pace: Pace::default(), sent: 0 }
+        }
+
+        fn writes_single(&mut self) -> bool {
+            self.sent += 1;
+            self.pace.writes_single(self.sent, &self.clock)
+        }
+
+        fn writes_batch(&mut self) -> bool {
+            self.sent += 1;
+            self.pace.writes_batch(self.sent, &self.clock)
         }
 
         fn wait_ns(&self, ns: u64) {
@@ -159,7 +176,7 @@ mod tests {
     fn a_sender_that_is_in_no_hurry_writes_every_message() {
         let mut bench = Bench::new();
         for _ in 0..100 {
-            assert!(bench.pace.writes_single(&bench.clock));
+            assert!(bench.writes_single());
             bench.pace.wrote_single(&bench.clock);
             bench.wait_ns(HURRY_GAP_NS);
         }
@@ -170,7 +187,7 @@ mod tests {
         let mut bench = Bench::new();
         let written = (0..100).filter(|_| {
             bench.wait_ns(100);
-            bench.pace.writes_single(&bench.clock)
+            bench.writes_single()
         });
         assert_eq!(written.count(), BURST_WRITES_MAX as usize);
     }
@@ -180,7 +197,7 @@ mod tests {
         let mut bench = Bench::new();
         let mut burst = |messages: usize| {
             bench.wait_ns(HURRY_GAP_NS);
-            let singles = (0..messages).filter(|_| bench.pace.writes_single(&bench.clock)).count();
+            let singles = (0..messages).filter(|_| bench.writes_single()).count();
             if singles < messages {
                 bench.pace.wrote_batch(&bench.clock);
             }
@@ -193,10 +210,10 @@ mod tests {
     fn a_stream_is_written_in_batches_and_looks_at_the_clock_now_and_then() {
         let mut bench = Bench::new();
         bench.pace.wrote_batch(&bench.clock);
-        bench.pace.writes_single(&bench.clock);
+        bench.writes_single();
         let batches = (0..10_000).filter(|_| {
             bench.wait_ns(50);
-            let writes = bench.pace.writes_batch(&bench.clock);
+            let writes = bench.writes_batch();
             if writes {
                 bench.pace.wrote_batch(&bench.clock);
             }
@@ -209,8 +226,8 @@ mod tests {
     #[test]
     fn what_was_left_behind_goes_with_the_next_message_of_a_slow_sender() {
         let mut bench = Bench::new();
-        while bench.pace.writes_single(&bench.clock) {}
+        while bench.writes_single() {}
         bench.wait_ns(HURRY_GAP_NS);
-        assert!(bench.pace.writes_batch(&bench.clock));
+        assert!(bench.writes_batch());
     }
 }

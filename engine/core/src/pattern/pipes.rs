@@ -15,33 +15,37 @@ use crate::io::link::{Flushed, RxOwner};
 use crate::pipe::{Part, PipeReader, PipeWriter, inproc_high_water_mark};
 use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
 
-/// One peer of a socket.
+/// One peer of a socket. What is touched for each message stands first, on lines of its own: with a thousand peers those
+/// lines are what a publisher waits for.
+#[repr(C, align(64))]
 pub struct Pipe {
-    /// Its name.
-    pub id: PipeId,
+    writer: PipeWriter,
     /// Who is at the other end.
     pub peer: PipePeer,
-    /// What is known of the peer.
-    pub info: Option<Arc<PeerInfo>>,
-    /// The endpoint it came through.
-    pub endpoint: EndpointId,
-    /// ROUTER, REP, STREAM: the id it is addressed by; empty = not addressable (yet).
-    pub routing_id: Vec<u8>,
-    /// The pipe stays when its connection is lost.
-    pub survives_reconnect: bool,
     /// The other end is closed; the pipe goes when everything it sent was read.
     pub is_gone: bool,
     /// Its peer's name was taken: nothing it sends is delivered.
     pub is_ignored: bool,
     /// A newcomer has its name: the pipe goes when the message being read from it is read to the end.
     pub is_replaced: bool,
-    /// inproc: the peer's high-water marks (sending, receiving).
-    pub peer_marks: Option<(u32, u32)>,
-    writer: PipeWriter,
-    reader: PipeReader,
-    pace: Pace,
+    /// The pipe stays when its connection is lost.
+    pub survives_reconnect: bool,
+    /// So many messages may be left behind others without a look at the clock.
+    unlooked_messages: u64,
     /// A full batch: what is queued is written when there is so much. More than usual while the kernel takes nothing.
     batch_bytes: u64,
+    pace: Pace,
+    reader: PipeReader,
+    /// Its name.
+    pub id: PipeId,
+    /// What is known of the peer.
+    pub info: Option<Arc<PeerInfo>>,
+    /// The endpoint it came through.
+    pub endpoint: EndpointId,
+    /// ROUTER, REP, STREAM: the id it is addressed by; empty = not addressable (yet).
+    pub routing_id: Vec<u8>,
+    /// inproc: the peer's high-water marks (sending, receiving).
+    pub peer_marks: Option<(u32, u32)>,
     /// What was left to write when a full queue was last tried to be written.
     blocked_bytes: u64,
 }
@@ -75,6 +79,7 @@ impl Pipe {
             writer: new.writer,
             reader: new.reader,
             pace: Pace::default(),
+            unlooked_messages: 0,
             batch_bytes: limits::FLUSH_BYTES as u64,
             blocked_bytes: 0,
         }
@@ -184,12 +189,12 @@ impl Pipe {
     /// True if a message fits; otherwise the other side will tell when one does. A queue that is full only of what this
     /// thread left behind is written first: nothing is refused or dropped for that.
     #[inline]
-    pub fn has_room(&mut self) -> bool {
-        !self.is_gone && (self.writer.has_credit_or_waits() || self.has_room_once_written())
+    pub fn has_room(&mut self, clock: &Clock) -> bool {
+        !self.is_gone && (self.writer.has_credit_or_waits() || self.has_room_once_written(clock))
     }
 
     #[cold]
-    fn has_room_once_written(&mut self) -> bool {
+    fn has_room_once_written(&mut self, clock: &Clock) -> bool {
         let unwritten_bytes = self.unwritten_bytes();
         if unwritten_bytes == 0 || unwritten_bytes == self.blocked_bytes {
             return false; // nothing has moved since the last try in vain
@@ -198,6 +203,7 @@ impl Pipe {
             && link.is_connected()
         {
             link.make_room();
+            self.pace.wrote_batch(clock); // a sender that filled its queue goes on batching
         }
         self.blocked_bytes = self.unwritten_bytes();
         self.writer.credit() > 0
@@ -234,7 +240,7 @@ impl Pipe {
     /// Sends a command, if there is room.
     pub fn send_command(&mut self, pool: &mut SlabPool, body: &[u8], clock: &Clock) {
         // A command that does not fit is lost, as in libzmq; the whole set is sent again on reconnect.
-        if self.has_room() {
+        if self.has_room(clock) {
             self.send_command_anyway(pool, body, clock);
         }
     }
@@ -256,7 +262,7 @@ impl Pipe {
     }
 
     /// A message of `own_bytes` was committed; `told` says that its reader waits.
-    #[inline(always)]
+    #[inline]
     fn committed(&mut self, told: bool, own_bytes: u64, clock: &Clock, may_write: bool) {
         match &self.peer {
             PipePeer::Link(_) => self.start_on_its_way(told, own_bytes, clock, may_write),
@@ -264,6 +270,7 @@ impl Pipe {
                 if told {
                     peer.send(SocketCommand::Readable(*pipe));
                 }
+                self.writer.open_short_way(u64::MAX);
             }
             PipePeer::NotBound => {}
         }
@@ -277,8 +284,21 @@ impl Pipe {
             return false;
         }
         let Some(told) = self.writer.try_send_short(body) else { return false };
-        self.committed(told, 2 + body.len() as u64, clock, true);
+        let own_bytes = 2 + body.len() as u64;
+        if told || !self.follows_others(own_bytes) {
+            self.committed(told, own_bytes, clock, true);
+        }
         true
+    }
+
+    /// True if a message of `own_bytes` that was committed needs nothing else: it waits to be read, or to be written with
+    /// what was left behind before it.
+    #[inline(always)]
+    fn follows_others(&mut self, own_bytes: u64) -> bool {
+        let PipePeer::Link(_) = &self.peer else { return true };
+        let may_follow = self.unlooked_messages > 0 && self.writer.unread_bytes() > own_bytes;
+        self.unlooked_messages = self.unlooked_messages.saturating_sub(1);
+        may_follow
     }
 
     /// Forgets the unfinished message.
@@ -290,14 +310,20 @@ impl Pipe {
     #[inline]
     fn start_on_its_way(&mut self, told: bool, own_bytes: u64, clock: &Clock, may_write: bool) {
         let unwritten_bytes = self.writer.unread_bytes();
+        let sent = self.writer.messages_written();
         if told || unwritten_bytes <= own_bytes {
             self.nothing_else_is_queued(told, clock, may_write);
-        } else if unwritten_bytes >= self.batch_bytes || may_write && self.pace.writes_batch(clock)
+        } else if unwritten_bytes >= self.batch_bytes
+            || may_write && self.pace.writes_batch(sent, clock)
         {
             self.write_batch(clock);
         } else {
             self.note_left_behind(clock);
+            self.unlooked_messages = self.pace.messages_until_look(sent);
         }
+        // The message that makes the batch full goes the long way, and writes it.
+        let room_bytes = self.batch_bytes.saturating_sub(self.writer.unread_bytes());
+        self.writer.open_short_way(room_bytes);
     }
 
     #[inline]
@@ -310,7 +336,8 @@ impl Pipe {
     #[cold]
     fn nothing_else_is_queued(&mut self, told: bool, clock: &Clock, may_write: bool) {
         let PipePeer::Link(link) = &self.peer else { return };
-        if may_write && link.is_connected() && self.pace.writes_single(clock) {
+        let sent = self.writer.messages_written();
+        if may_write && link.is_connected() && self.pace.writes_single(sent, clock) {
             let drained = matches!(link.drive_tx(told), Flushed::Drained);
             self.pace.wrote_single(clock);
             if drained {
@@ -385,6 +412,10 @@ pub struct Pipes {
     ending: Vec<PipeId>,
     /// Pipes that are to be read on at the next call.
     unread: Vec<PipeId>,
+    /// The pipe that the last part received came through, and if that is gone or has another connection now, what was
+    /// known of the peer.
+    last_read: Option<usize>,
+    last_sender: Option<Arc<PeerInfo>>,
 }
 
 impl Pipes {
@@ -401,10 +432,39 @@ impl Pipes {
 
     /// Takes a pipe out.
     pub fn remove(&mut self, slot: usize) -> Option<Pipe> {
+        self.keep_last_sender(slot);
         let pipe = self.slots.get_mut(slot)?.take()?;
         self.by_id.remove(&pipe.id);
         self.free.push(slot);
         Some(pipe)
+    }
+
+    /// The last part received came through this pipe.
+    #[inline]
+    pub fn received_from(&mut self, slot: usize) {
+        self.last_read = Some(slot);
+    }
+
+    /// What is known of the peer that sent the last part received.
+    pub fn last_sender(&self) -> Option<&Arc<PeerInfo>> {
+        match self.last_read {
+            Some(slot) => self.get(slot)?.info.as_ref(),
+            None => self.last_sender.as_ref(),
+        }
+    }
+
+    /// The pipe in this slot is about to go or to have another connection.
+    fn keep_last_sender(&mut self, slot: usize) {
+        if self.last_read == Some(slot) {
+            self.last_sender = self.last_sender().cloned();
+            self.last_read = None;
+        }
+    }
+
+    /// The connection behind a pipe is ready. True if it had one before.
+    pub fn connected(&mut self, slot: usize, info: Arc<PeerInfo>) -> bool {
+        self.keep_last_sender(slot);
+        self.get_mut(slot).is_some_and(|pipe| pipe.info.replace(info).is_some())
     }
 
     /// Throws away what was received for a pipe that nobody reads; if it goes on, so do we, at the next call.
@@ -480,3 +540,6 @@ impl Pipes {
         self.iter().map(|(slot, _)| slot).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,7 +151,7 @@ impl Reply {
     /// Puts the envelope; a requester that is gone or full gets no reply.
     fn open_reply(&mut self, scope: &mut Scope<'_>) -> Result<(), Refused> {
         let Some(slot) = self.requester else { return Ok(()) };
-        let room = scope.pipes.get_mut(slot).is_some_and(super::Pipe::has_room);
+        let room = scope.pipes.get_mut(slot).is_some_and(|pipe| pipe.has_room(scope.clock));
         if !room {
             self.requester = None;
             return Ok(());

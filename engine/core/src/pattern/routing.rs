@@ -334,7 +334,7 @@ impl Routing {
         let refused = match pipe {
             None => Some(Refused::HostUnreachable),
             Some(pipe) if pipe.is_gone => Some(Refused::HostUnreachable),
-            Some(pipe) => (!pipe.has_room()).then_some(Refused::WouldBlock),
+            Some(pipe) => (!pipe.has_room(scope.clock)).then_some(Refused::WouldBlock),
         };
         match (refused, slot) {
             (Some(refused), _) if mandatory => return Err(refused),
@@ -372,6 +372,9 @@ impl Routing {
         if self.is_raw || !scope.options.router_mandatory || self.outgoing != Outgoing::ExpectId {
             return true;
         }
-        scope.pipes.iter_mut().any(|(_, pipe)| !pipe.routing_id.is_empty() && pipe.has_room())
+        scope
+            .pipes
+            .iter_mut()
+            .any(|(_, pipe)| !pipe.routing_id.is_empty() && pipe.has_room(scope.clock))
     }
 }

@@ -163,7 +163,11 @@ impl Subscriber {
         more: bool,
     ) -> Result<(), Refused> {
         let slots = self.upstream.take().unwrap_or_else(|| {
-            scope.pipes.iter_mut().filter_map(|(slot, p)| p.has_room().then_some(slot)).collect()
+            scope
+                .pipes
+                .iter_mut()
+                .filter_map(|(slot, p)| p.has_room(scope.clock).then_some(slot))
+                .collect()
         });
         for slot in &slots {
             if let Some(pipe) = scope.pipes.get_mut(*slot) {
@@ -191,7 +195,7 @@ impl Subscriber {
 
     /// Reads a matching message of one part, if it is short and its bytes are at hand; returns the slot it came from. `None`:
     /// something else is to be done first. Messages that do not match are passed over.
-    #[inline(always)]
+    #[inline(never)]
     pub fn try_recv_short(
         &mut self,
         pipes: &mut Pipes,

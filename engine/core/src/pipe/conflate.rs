@@ -28,7 +28,10 @@ impl Default for Newest {
 
 /// Replaces the part in the slot.
 #[derive(Debug)]
-pub struct ConflateWriter(Arc<Slot>);
+pub struct ConflateWriter {
+    slot: Arc<Slot>,
+    messages_written: u64,
+}
 
 /// Takes the part out of the slot.
 #[derive(Debug)]
@@ -37,29 +40,34 @@ pub struct ConflateReader(Arc<Slot>);
 pub(super) fn one_way() -> (PipeWriter, PipeReader) {
     let slot = Arc::new(Slot::default());
     (
-        PipeWriter::from_conflate(ConflateWriter(slot.clone())),
+        PipeWriter::from_conflate(ConflateWriter { slot: slot.clone(), messages_written: 0 }),
         PipeReader::from_conflate(ConflateReader(slot)),
     )
 }
 
 impl ConflateWriter {
     pub(super) fn put(&mut self, part: Message) {
-        lock(&self.0.newest).part = Some(part.with_more(false));
+        lock(&self.slot.newest).part = Some(part.with_more(false));
     }
 
     pub(super) fn commit(&mut self) -> bool {
-        std::mem::take(&mut lock(&self.0.newest).reader_waits)
+        self.messages_written += 1;
+        std::mem::take(&mut lock(&self.slot.newest).reader_waits)
+    }
+
+    pub(super) fn messages_written(&self) -> u64 {
+        self.messages_written
     }
 
     pub(super) fn is_full(&self) -> bool {
-        lock(&self.0.newest).part.is_some()
+        lock(&self.slot.newest).part.is_some()
     }
 }
 
 impl Drop for ConflateWriter {
     fn drop(&mut self) {
         // Release pairs with the Acquire in `is_writer_gone`.
-        self.0.writer_gone.store(true, Ordering::Release);
+        self.slot.writer_gone.store(true, Ordering::Release);
     }
 }
 

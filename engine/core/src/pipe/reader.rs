@@ -64,16 +64,14 @@ impl PipeReader {
     #[inline(always)]
     pub fn try_next_short(&mut self, part: &mut Message) -> Option<bool> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
-        let is_read = stream.read_with(|bytes| {
-            let (&[flags, length], rest) = bytes.split_first_chunk()?;
-            let body = rest.get(..usize::from(length))?;
-            let is_plain = flags == 0 && body.len() <= limits::INLINE_BODY_BYTES_MAX;
-            is_plain.then(|| {
-                part.set_copy(body, false);
-                2 + body.len()
-            })
-        });
-        is_read.then(|| stream.count_read(1))
+        let (&[flags, length], rest) = stream.at_hand().split_first_chunk()?;
+        let body = rest.get(..usize::from(length))?;
+        if flags != 0 || body.len() > limits::INLINE_BODY_BYTES_MAX {
+            return None;
+        }
+        part.set_copy(body, false);
+        stream.advance(2 + usize::from(length));
+        Some(stream.count_read(1))
     }
 
     /// The next message part or subscription; other commands are skipped. The flag says that the writer waits for credit

@@ -62,16 +62,21 @@ impl PipeWriter {
         }
     }
 
-    /// Puts and commits a message of one part, if it is short and nothing stands in its way: no slab is to be taken, no
-    /// credit to be asked for. `None`: nothing was done. Otherwise as [`commit`](Self::commit).
+    /// Opens the [short way](Self::try_send_short) for messages with so many bytes together at most.
+    #[inline]
+    pub fn open_short_way(&mut self, bytes_max: u64) {
+        if let Kind::Stream(stream) = &mut self.0 {
+            stream.open_short_way(bytes_max);
+        }
+    }
+
+    /// Puts and commits a message of one part, if it is short and the short way is open for it. `None`: nothing was done.
+    /// Otherwise as [`commit`](Self::commit).
     #[inline(always)]
     pub fn try_send_short(&mut self, body: &[u8]) -> Option<bool> {
-        match (&mut self.0, u8::try_from(body.len())) {
-            (Kind::Stream(stream), Ok(length)) => {
-                stream.try_commit_short(u16::from_le_bytes([0, length]), body)
-            }
-            _ => None,
-        }
+        let Kind::Stream(stream) = &mut self.0 else { return None };
+        let length = u8::try_from(body.len()).ok()?;
+        stream.try_commit_short(u16::from_le_bytes([0, length]), body)
     }
 
     /// Appends one part whose bytes are already encoded as a frame in `slab` at `start..end` (fan-out).
@@ -182,6 +187,15 @@ impl PipeWriter {
         match &self.0 {
             Kind::Stream(stream) => stream.committed_bytes(),
             Kind::Conflate(_) => 0,
+        }
+    }
+
+    /// Messages published since the pipe began.
+    #[inline]
+    pub fn messages_written(&self) -> u64 {
+        match &self.0 {
+            Kind::Stream(stream) => stream.messages_written(),
+            Kind::Conflate(conflate) => conflate.messages_written(),
         }
     }
 

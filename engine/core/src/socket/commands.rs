@@ -143,8 +143,7 @@ impl SocketCore {
 
     fn connected(&mut self, id: PipeId, info: Arc<PeerInfo>) {
         let Some(slot) = self.pipes.slot_of(id) else { return };
-        let Some(pipe) = self.pipes.get_mut(slot) else { return };
-        let again = pipe.info.replace(info).is_some();
+        let again = self.pipes.connected(slot, info);
         let admission = self.with_pattern(|pattern, scope| pattern.connected(scope, slot, again));
         self.admit(slot, admission);
     }

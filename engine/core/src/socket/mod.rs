@@ -88,7 +88,6 @@ pub struct SocketCore {
     /// The Stop command was seen: every call fails from now on.
     is_stopped: bool,
     recv_more: bool,
-    last_peer: Option<Arc<PeerInfo>>,
     /// Routing id for the next connection.
     connect_routing_id: Option<Vec<u8>>,
 }
@@ -129,7 +128,6 @@ impl SocketCore {
             leased: Vec::new(),
             is_stopped: false,
             recv_more: false,
-            last_peer: None,
             connect_routing_id: None,
         })
     }
@@ -163,8 +161,9 @@ impl SocketCore {
     }
 
     /// The short way of a short message, which most take: nothing was reported, and nothing stands in its way. False:
-    /// something does, and nothing was done.
-    #[inline(always)]
+    /// something does, and nothing was done. A function of its own, so that callers need few registers and no memory for
+    /// the result.
+    #[inline(never)]
     fn try_send_short(&mut self, body: &[u8]) -> bool {
         if !self.is_at_ease() || body.len() >= self.options.copy_threshold_bytes as usize {
             return false;
@@ -254,22 +253,23 @@ impl SocketCore {
     }
 
     /// The short way of a short message, as for sending; messages that do not match are passed over.
-    #[inline(always)]
+    #[inline(never)]
     fn try_recv_short(&mut self, part: &mut Message) -> bool {
         if !self.is_at_ease() {
             return false;
         }
-        let pipes = &mut self.pipes;
         let received = match &mut self.pattern {
-            Pattern::Distribute { fair: Some(fair), .. } => fair.try_recv_short(pipes, part),
+            Pattern::Distribute { fair: Some(fair), .. } => {
+                fair.try_recv_short(&mut self.pipes, part)
+            }
             Pattern::Subscriber(subscriber) => {
-                subscriber.try_recv_short(pipes, part, self.options.invert_matching)
+                subscriber.try_recv_short(&mut self.pipes, part, self.options.invert_matching)
             }
             _ => None,
         };
         let Some(slot) = received else { return false };
         self.recv_more = false;
-        self.remember_peer(slot);
+        self.pipes.received_from(slot);
         true
     }
 
@@ -292,21 +292,8 @@ impl SocketCore {
         }
         let slot = self.with_pattern(|pattern, scope| pattern.recv(scope, part))?;
         self.recv_more = part.more();
-        self.remember_peer(slot);
+        self.pipes.received_from(slot);
         Ok(())
-    }
-
-    #[inline]
-    fn remember_peer(&mut self, slot: usize) {
-        let info = self.pipes.get(slot).and_then(|pipe| pipe.info.as_ref());
-        let is_same = match (info, &self.last_peer) {
-            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
-            (None, None) => true,
-            _ => false,
-        };
-        if !is_same {
-            self.last_peer = info.cloned();
-        }
     }
 
     #[cold]
@@ -329,7 +316,7 @@ impl SocketCore {
 
     /// What is known of the peer that sent the last part received; `None` for inproc.
     pub fn peer(&self) -> Option<&Arc<PeerInfo>> {
-        self.last_peer.as_ref()
+        self.pipes.last_sender()
     }
 
     /// RCVMORE: whether the last part received is followed by others of its message.

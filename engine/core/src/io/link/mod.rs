@@ -359,14 +359,20 @@ pub(crate) mod tests {
     use zeroring_base::wake::{NoSleep, Waker};
     use zeroring_zmtp::SocketType;
 
+    pub use super::tx::tests::Told;
+
     /// A link that no stream and no thread belongs to.
     pub fn link_without_threads() -> Arc<Link> {
+        link_that_writes(one_way(0, false).1)
+    }
+
+    /// As [`link_without_threads`], with an outgoing pipe.
+    pub fn link_that_writes(out: PipeReader) -> Arc<Link> {
         let options = SocketOptions::new(SocketType::Push, &ContextOptions::default());
         let (commands, _) = mailbox(Waker::new(Box::new(NoSleep)));
         let (io, _) = mailbox(Waker::new(Box::new(NoSleep)));
         let socket = SocketHandle::new(1, SocketType::Push, commands, Arc::new(Live::default()));
         let (incoming, _) = one_way(0, false);
-        let (_, out) = one_way(0, false);
         let rx = LinkRx::new(incoming, &options, SocketType::Push);
         let halves = (rx, LinkTx::new(Gather::new(out)));
         Link::new(1, socket.next_pipe(), socket, io, halves)

@@ -322,4 +322,4 @@ impl LinkTx {
 const CONTROL_BYTES_MAX: usize = 4096;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

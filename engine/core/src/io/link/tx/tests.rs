@@ -13,7 +13,7 @@ use crate::pipe::{PipeWriter, one_way};
 type Hook = Box<dyn FnMut() + Send>;
 
 /// Takes up to `room_bytes`, and calls `hook` during each write.
-struct Told {
+pub struct Told {
     room_bytes: AtomicUsize,
     written: Mutex<Vec<u8>>,
     hook: Mutex<Hook>,
@@ -21,7 +21,7 @@ struct Told {
 }
 
 impl Told {
-    fn new(room_bytes: usize, hook: impl FnMut() + Send + 'static) -> Arc<Self> {
+    pub fn new(room_bytes: usize, hook: impl FnMut() + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
             room_bytes: AtomicUsize::new(room_bytes),
             written: Mutex::default(),
