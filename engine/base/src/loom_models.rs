@@ -85,6 +85,7 @@ fn a_pool_may_go_before_its_slabs() {
 /// A reader that sleeps only after `wait_or_ready` said there is nothing is always told.
 #[test]
 fn stream_reader_is_told_of_what_it_did_not_see() {
+    const HEADER: u16 = u16::from_le_bytes(*b"mm");
     loom::model(|| {
         let (mut w, mut r) = stream(0);
         let told = Arc::new(AtomicUsize::new(0));
@@ -92,18 +93,23 @@ fn stream_reader_is_told_of_what_it_did_not_see() {
         let writer = thread::spawn(move || {
             let mut pool = SlabPool::new(64);
             for _ in 0..2 {
-                w.append_copy(&mut pool, b"", b"m").expect("memory");
-                if w.commit(1) {
+                // The first by the long way, the second by the short one.
+                let told = w.try_commit_short(HEADER, b"").unwrap_or_else(|| {
+                    w.append_copy(&mut pool, b"mm", b"").expect("memory");
+                    w.commit(1)
+                });
+                w.open_short_way(u64::MAX);
+                if told {
                     tell.fetch_add(1, Ordering::AcqRel);
                 }
             }
         });
         let (mut got, mut heard) = (0, 0);
-        while got < 2 {
+        while got < 4 {
             let n = r.available().len();
             r.advance(n);
             got += n;
-            if got < 2 && n == 0 && !r.wait_or_ready() {
+            if got < 4 && n == 0 && !r.wait_or_ready() {
                 while told.load(Ordering::Acquire) == heard {
                     thread::yield_now(); // asleep: only a notification gets us out
                 }

@@ -27,7 +27,8 @@ enum Body {
     Static(&'static [u8]),
 }
 
-/// Copies a few bytes by two chunks that may overlap: a call of `memcpy` costs more than they do.
+/// Copies a few bytes by two chunks that may overlap: a call of `memcpy` costs more than they do. For received bytes, which
+/// were written long ago; those that a sender has just written go by `slab::copy`.
 #[inline(always)]
 fn copy_short(from: &[u8], to: &mut [u8]) {
     match from.len() {
@@ -98,7 +99,7 @@ impl Message {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn replace_body(&mut self, bytes: &[u8]) {
         self.body = Self::copy_from_slice(bytes).body;
     }
@@ -457,6 +458,16 @@ mod tests {
         assert_eq!(copy.as_ptr(), large.as_ptr());
         assert!(large.is_shared() && !small.is_shared());
         assert_eq!(size_of::<Message>(), 96);
+    }
+
+    #[test]
+    fn every_length_is_copied_in_place() {
+        let bytes: Vec<u8> = (1..=200).collect();
+        let mut part = Message::new();
+        for len in (0..=bytes.len()).chain((0..=INLINE_BODY_BYTES_MAX).rev()) {
+            part.set_copy(&bytes[..len], false);
+            assert_eq!(part, &bytes[..len]);
+        }
     }
 
     #[test]

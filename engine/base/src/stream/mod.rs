@@ -15,7 +15,9 @@
 //!
 //! Most messages are short and follow one another. For those, each end keeps at hand what it found out last: the writer how
 //! many bytes and messages may follow in its slab without asking anything ([`StreamWriter::open_short_way`]), the reader the
-//! bytes it may read without looking for more. Whatever else happens to the writer closes its short way.
+//! bytes it may read without looking for more. Whatever else happens to the writer closes its short way. What the reader does
+//! cannot: a mark that it lowers binds the writer from the end of its slab on, or from its own next
+//! [`StreamWriter::set_high_water_mark`] (sockets tell each other).
 //!
 //! # Invariants
 //!
@@ -57,7 +59,7 @@ struct Segment {
     base: u64,
 }
 
-/// What both ends share, on two lines: each end writes one of them, message by message the writer, now and then the reader.
+/// What both ends share, on two lines: what the writer stores for each message, and what changes now and then.
 struct Shared {
     ahead: CachePadded<Ahead>,
     back: CachePadded<Back>,
@@ -70,7 +72,7 @@ struct Ahead {
     writer_gone: AtomicBool,
 }
 
-/// From the reader to the writer, which looks here for every message.
+/// What the reader has to say, and the writer looks at for every message; and what either end sets now and then.
 struct Back {
     /// The reader found nothing and wants to be told.
     reader_waits: AtomicBool,

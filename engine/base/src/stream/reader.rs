@@ -17,7 +17,8 @@ const STEP_WITHOUT_MARK: u64 = 1024;
 pub struct StreamReader {
     shared: Arc<Shared>,
     segments: Consumer<Segment>,
-    /// The segment being read, or read to its end as far as is known.
+    /// The segment being read, or read to its end as far as is known. While there is none, `offset` and `available` are 0;
+    /// only [`refresh`](Self::refresh) replaces one, and sets them.
     current: Option<Segment>,
     /// Those behind it; none where there is no current one.
     held: VecDeque<Segment>,

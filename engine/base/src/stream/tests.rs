@@ -148,6 +148,34 @@ fn what_is_at_hand_is_what_was_found_last() {
 }
 
 #[test]
+fn ranges_begin_where_reading_ended_whatever_was_let_go() {
+    let mut pool = SlabPool::new(64);
+    let (mut w, mut r) = stream(0);
+    let whole = |r: &mut StreamReader| {
+        let mut ranges = Vec::new();
+        r.ranges(&mut ranges, 8, 1 << 20);
+        ranges.iter().flat_map(|range| range.to_vec()).collect::<Vec<u8>>()
+    };
+    for round in 0..3 {
+        w.append_copy(&mut pool, b"", b"own").expect("memory");
+        let _ = w.commit(1);
+        assert_eq!(text(&mut r), b"own");
+        // The current segment is read to its end; two more follow.
+        w.append_shared(Bytes::copy_from_slice(b"one"));
+        w.append_shared(Bytes::copy_from_slice(b"two"));
+        let _ = w.commit(1);
+        assert_eq!(whole(&mut r), b"onetwo");
+        assert_eq!(r.peek_at(r.position() + 4), Some(&b"wo"[..]));
+        r.consume(6);
+        if round > 0 {
+            assert!(r.let_go());
+            w.begin_anew();
+            assert_eq!((whole(&mut r), r.peek_at(r.position())), (Vec::new(), None));
+        }
+    }
+}
+
+#[test]
 fn own_shared_and_filled_bytes_keep_their_order() {
     let mut pool = SlabPool::new(32);
     let (mut w, mut r) = stream(0);

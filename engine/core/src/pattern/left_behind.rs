@@ -32,13 +32,19 @@ thread_local! {
     static NOTED: RefCell<Noted> = const { RefCell::new(Noted(Vec::new())) };
 }
 
-/// Something was queued for this connection and not written. Under a virtual clock one thread plays all parts: there
-/// nothing is noted, and each socket looks after its own.
+/// Something was queued for this connection and not written.
 #[inline]
 pub(super) fn note(link: &Arc<Link>, clock: &Clock) {
-    if link.left_behind_by() != thread_mark() && !clock.is_virtual() {
+    if !is_noted(link, clock) {
         add(link);
     }
+}
+
+/// True if this thread will look after what it leaves behind for this connection. Under a virtual clock one thread plays
+/// all parts: there nothing needs to be noted, and each socket looks after its own.
+#[inline(always)]
+pub(super) fn is_noted(link: &Link, clock: &Clock) -> bool {
+    link.left_behind_by() == thread_mark() || clock.is_virtual()
 }
 
 #[cold]

@@ -87,13 +87,13 @@ impl Pace {
     /// Message number `sent` was left behind others. True if its sender shall write them all now.
     #[inline]
     pub fn writes_batch(&mut self, sent: u64, clock: &Clock) -> bool {
-        sent >= self.looks_at && self.look(sent, clock)
+        self.is_look_due(sent) && self.look(sent, clock)
     }
 
-    /// Messages that may follow number `sent` before one must ask [`writes_batch`](Self::writes_batch).
-    #[inline]
-    pub fn messages_until_look(&self, sent: u64) -> u64 {
-        self.looks_at.saturating_sub(sent + 1)
+    /// True if message number `sent`, left behind others, must ask [`writes_batch`](Self::writes_batch).
+    #[inline(always)]
+    pub fn is_look_due(&self, sent: u64) -> bool {
+        sent >= self.looks_at
     }
 
     #[cold]

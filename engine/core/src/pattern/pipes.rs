@@ -30,8 +30,6 @@ pub struct Pipe {
     pub is_replaced: bool,
     /// The pipe stays when its connection is lost.
     pub survives_reconnect: bool,
-    /// So many messages may be left behind others without a look at the clock.
-    unlooked_messages: u64,
     /// A full batch: what is queued is written when there is so much. More than usual while the kernel takes nothing.
     batch_bytes: u64,
     pace: Pace,
@@ -79,7 +77,6 @@ impl Pipe {
             writer: new.writer,
             reader: new.reader,
             pace: Pace::default(),
-            unlooked_messages: 0,
             batch_bytes: limits::FLUSH_BYTES as u64,
             blocked_bytes: 0,
         }
@@ -203,9 +200,11 @@ impl Pipe {
             && link.is_connected()
         {
             link.make_room();
-            self.pace.wrote_batch(clock); // a sender that filled its queue goes on batching
         }
         self.blocked_bytes = self.unwritten_bytes();
+        if self.blocked_bytes < unwritten_bytes {
+            self.pace.wrote_batch(clock); // a sender that filled its queue goes on batching
+        }
         self.writer.credit() > 0
     }
 
@@ -285,20 +284,20 @@ impl Pipe {
         }
         let Some(told) = self.writer.try_send_short(body) else { return false };
         let own_bytes = 2 + body.len() as u64;
-        if told || !self.follows_others(own_bytes) {
+        if told || !self.follows_others(own_bytes, clock) {
             self.committed(told, own_bytes, clock, true);
         }
         true
     }
 
     /// True if a message of `own_bytes` that was committed needs nothing else: it waits to be read, or to be written with
-    /// what was left behind before it.
+    /// what this thread left behind before it.
     #[inline(always)]
-    fn follows_others(&mut self, own_bytes: u64) -> bool {
-        let PipePeer::Link(_) = &self.peer else { return true };
-        let may_follow = self.unlooked_messages > 0 && self.writer.unread_bytes() > own_bytes;
-        self.unlooked_messages = self.unlooked_messages.saturating_sub(1);
-        may_follow
+    fn follows_others(&self, own_bytes: u64, clock: &Clock) -> bool {
+        let PipePeer::Link(link) = &self.peer else { return true };
+        !self.pace.is_look_due(self.writer.messages_written())
+            && self.writer.unread_bytes() > own_bytes
+            && left_behind::is_noted(link, clock)
     }
 
     /// Forgets the unfinished message.
@@ -319,11 +318,10 @@ impl Pipe {
             self.write_batch(clock);
         } else {
             self.note_left_behind(clock);
-            self.unlooked_messages = self.pace.messages_until_look(sent);
         }
         // The message that makes the batch full goes the long way, and writes it.
         let room_bytes = self.batch_bytes.saturating_sub(self.writer.unread_bytes());
-        self.writer.open_short_way(room_bytes);
+        self.writer.open_short_way(room_bytes.saturating_sub(1));
     }
 
     #[inline]

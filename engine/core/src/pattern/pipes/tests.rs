@@ -6,12 +6,30 @@ use zeroring_base::time::VirtualClock;
 use zeroring_zmtp::greeting::Version;
 
 use super::*;
+use crate::io::link::Link;
 use crate::io::link::tests::{Told, link_that_writes};
+use crate::io::transport::StreamInfo;
 use crate::pattern::pace::MESSAGES_PER_LOOK_MAX;
 use crate::pipe::one_way;
 
 const MESSAGE_NS: u64 = 50;
 const WRITE_NS: u64 = 5_000;
+
+fn new_pipe(writer: PipeWriter, reader: PipeReader, peer: PipePeer) -> NewPipe {
+    NewPipe {
+        id: PipeId(1),
+        writer,
+        reader,
+        peer,
+        info: None,
+        announced: None,
+        peer_marks: None,
+        assigned_id: Vec::new(),
+        endpoint: EndpointId(0),
+        subscribe_all: false,
+        survives_reconnect: false,
+    }
+}
 
 /// A pipe whose connection takes everything, and what its writes were counted with.
 struct Bench {
@@ -24,10 +42,14 @@ struct Bench {
 
 impl Bench {
     fn new(high_water_mark: u32) -> Self {
+        Self::with_room(high_water_mark, usize::MAX >> 1)
+    }
+
+    fn with_room(high_water_mark: u32, room_bytes: usize) -> Self {
         let hand = VirtualClock::new(1_000_000_000);
         let clock = Clock::Virtual(hand.clone());
         let writes = Arc::new(AtomicU32::new(0));
-        let stream = Told::new(usize::MAX >> 1, {
+        let stream = Told::new(room_bytes, {
             let (hand, clock, writes) = (hand.clone(), clock.clone(), writes.clone());
             move || {
                 hand.advance_to(clock.now_ns() + WRITE_NS);
@@ -40,19 +62,7 @@ impl Bench {
         link.tx().attach(stream, Version::V3_1, false);
         link.set_connected(true);
         let mut pipes = Pipes::default();
-        pipes.insert(NewPipe {
-            id: PipeId(1),
-            writer,
-            reader,
-            peer: PipePeer::Link(link),
-            info: None,
-            announced: None,
-            peer_marks: None,
-            assigned_id: Vec::new(),
-            endpoint: EndpointId(0),
-            subscribe_all: false,
-            survives_reconnect: false,
-        });
+        pipes.insert(new_pipe(writer, reader, PipePeer::Link(link)));
         Self { pipes, pool: SlabPool::default(), hand, clock, writes }
     }
 
@@ -71,6 +81,13 @@ impl Bench {
         let before = self.writes.load(Ordering::Relaxed);
         (0..messages).for_each(|_| self.send(b"tick"));
         self.writes.load(Ordering::Relaxed) - before
+    }
+
+    fn link(&mut self) -> Arc<Link> {
+        match &self.pipes.get_mut(0).expect("a pipe").peer {
+            PipePeer::Link(link) => link.clone(),
+            _ => unreachable!("made with a link"),
+        }
     }
 
     fn unwritten_bytes(&mut self) -> u64 {
@@ -99,6 +116,53 @@ fn a_stream_without_a_mark_is_written_by_age() {
     assert!((1..=ages as u32 + 1).contains(&writes), "{writes} writes in {ages} times 40 us");
 }
 
+/// A regression: a count of messages that needed no look outlived the stream it was made in.
+#[test]
+fn a_sender_that_waited_in_a_stream_looks_at_the_clock_again() {
+    let mut bench = Bench::new(1000);
+    bench.writes_for(1000);
+    let clock = bench.clock.clone();
+    bench.pipes.get_mut(0).expect("a pipe").flush(&clock);
+    bench.hand.advance_to(bench.clock.now_ns() + 2 * WRITE_NS);
+    (0..2).for_each(|_| bench.send(b"tick")); // the first is written by itself, the second left behind
+    for n in 0..10 {
+        bench.hand.advance_to(bench.clock.now_ns() + 2 * WRITE_NS);
+        bench.send(b"tick");
+        assert_eq!(bench.unwritten_bytes(), 0, "slow message {n}");
+    }
+}
+
+#[test]
+fn the_last_sender_is_known_beyond_its_pipe_and_its_connection() {
+    let info = |fd| {
+        Arc::new(PeerInfo {
+            socket_type: None,
+            routing_id: Vec::new(),
+            version: Version::V3_1,
+            stream: StreamInfo::default(),
+            fd,
+            properties: Vec::new(),
+        })
+    };
+    let mut bench = Bench::new(0);
+    let seen = |bench: &Bench| bench.pipes.last_sender().map(|info| info.fd);
+    assert_eq!(seen(&bench), None);
+    assert!(!bench.pipes.connected(0, info(1)) && bench.pipes.connected(0, info(2)));
+    assert_eq!(seen(&bench), None, "nothing was received");
+    bench.pipes.received_from(0);
+    assert_eq!(seen(&bench), Some(2));
+    bench.pipes.connected(0, info(3));
+    assert_eq!(seen(&bench), Some(2), "what came by the connection before");
+    bench.pipes.received_from(0);
+    drop(bench.pipes.remove(0));
+    assert_eq!(seen(&bench), Some(3));
+    let (writer, _) = one_way(0, false);
+    let (_, reader) = one_way(0, false);
+    let slot = bench.pipes.insert(new_pipe(writer, reader, PipePeer::NotBound));
+    bench.pipes.connected(slot, info(5));
+    assert_eq!((slot, seen(&bench)), (0, Some(3)), "another one in the same slot");
+}
+
 /// What a burst left behind the I/O thread writes, until the sender looks at the clock again.
 #[test]
 fn a_sender_that_has_time_again_leaves_nothing_behind() {
@@ -111,13 +175,39 @@ fn a_sender_that_has_time_again_leaves_nothing_behind() {
     }
 }
 
+/// What was noted is forgotten when it is written, also where the connection does not take it: then the next message is
+/// noted again, however many might have followed without a question.
+#[test]
+fn a_thread_that_has_waited_notes_what_it_leaves_behind_again() {
+    let mut bench = Bench::with_room(0, 0);
+    bench.clock = Clock::Real;
+    let link = bench.link();
+    for _ in 0..10 {
+        let mut sent = 0;
+        while !left_behind::is_noted(&link, &Clock::Real) {
+            bench.send(b"tick");
+            sent += 1;
+            assert!(sent < 10, "nothing was noted");
+        }
+        bench.writes_for(10);
+        left_behind::write(&Clock::Real);
+        assert!(bench.unwritten_bytes() > 0 && !left_behind::is_noted(&link, &Clock::Real));
+    }
+}
+
 /// Bytes fill a batch before messages do; the one that does goes the long way, and writes it.
 #[test]
 fn a_full_batch_is_written_at_once() {
     let mut bench = Bench::new(0);
     bench.writes_for(100);
-    for _ in 0..2000 {
-        bench.send(&[7; 250]);
-        assert!(bench.unwritten_bytes() < limits::FLUSH_BYTES as u64);
+    bench.hand.advance_to(bench.clock.now_ns() + 2 * WRITE_NS);
+    while bench.unwritten_bytes() > 0 {
+        bench.send(b"tick"); // from here on batches begin empty: frames of a power of two fill one exactly
+    }
+    for body_bytes in [254, 250, 62] {
+        for _ in 0..5000 {
+            bench.send(&[7; 254][..body_bytes]);
+            assert!(bench.unwritten_bytes() < limits::FLUSH_BYTES as u64);
+        }
     }
 }
