@@ -100,7 +100,8 @@ impl StreamReader {
     }
 
     /// Lets go of the slabs, if everything published was read. True if so; then the writer's next bytes must begin a
-    /// segment, see [`StreamWriter::begin_anew`], and nothing may be committed before it knows.
+    /// segment, see [`StreamWriter::begin_anew`](super::StreamWriter::begin_anew), and nothing may be committed before it
+    /// knows.
     pub fn let_go(&mut self) -> bool {
         let is_read = self.published() == self.position;
         if is_read {
@@ -208,7 +209,7 @@ impl StreamReader {
             && self.shared.back.writer_waits.swap(false, Ordering::SeqCst)
     }
 
-    /// Makes the reading position visible to [`StreamWriter::unread_bytes`].
+    /// Makes the reading position visible to [`StreamWriter::unread_bytes`](super::StreamWriter::unread_bytes).
     #[inline]
     pub fn publish_position(&self) {
         self.shared.back.read_position.store(self.position, Ordering::Release);

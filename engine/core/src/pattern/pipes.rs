@@ -540,4 +540,4 @@ impl Pipes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

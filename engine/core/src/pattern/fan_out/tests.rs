@@ -10,11 +10,11 @@ use zeroring_zmtp::SocketType;
 use zeroring_zmtp::command::{encode_cancel, encode_subscribe};
 
 use super::*;
-use crate::io::command::EndpointId;
 use crate::options::ContextOptions;
 use crate::pattern::Pipes;
+use crate::pattern::pipes::tests::new_pipe;
 use crate::pipe::{PipeWriter, one_way};
-use crate::socket::{NewPipe, PipePeer};
+use crate::socket::PipePeer;
 
 /// A socket's surroundings.
 struct Bench {
@@ -47,19 +47,7 @@ impl Bench {
     fn peer(&mut self, id: u32, high_water_mark: u32) -> (usize, PipeWriter) {
         let (writer, _) = one_way(0, false);
         let (peer, reader) = one_way(high_water_mark, false);
-        let slot = self.pipes.insert(NewPipe {
-            id: PipeId(id),
-            writer,
-            reader,
-            peer: PipePeer::NotBound,
-            info: None,
-            announced: None,
-            peer_marks: None,
-            assigned_id: Vec::new(),
-            endpoint: EndpointId(0),
-            subscribe_all: false,
-            survives_reconnect: false,
-        });
+        let slot = self.pipes.insert(new_pipe(id, writer, reader, PipePeer::NotBound));
         (slot, peer)
     }
 }

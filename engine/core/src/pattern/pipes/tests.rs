@@ -15,9 +15,10 @@ use crate::pipe::one_way;
 const MESSAGE_NS: u64 = 50;
 const WRITE_NS: u64 = 5_000;
 
-fn new_pipe(writer: PipeWriter, reader: PipeReader, peer: PipePeer) -> NewPipe {
+/// A pipe of which nothing is known but its ends.
+pub fn new_pipe(id: u32, writer: PipeWriter, reader: PipeReader, peer: PipePeer) -> NewPipe {
     NewPipe {
-        id: PipeId(1),
+        id: PipeId(id),
         writer,
         reader,
         peer,
@@ -62,7 +63,7 @@ impl Bench {
         link.tx().attach(stream, Version::V3_1, false);
         link.set_connected(true);
         let mut pipes = Pipes::default();
-        pipes.insert(new_pipe(writer, reader, PipePeer::Link(link)));
+        pipes.insert(new_pipe(1, writer, reader, PipePeer::Link(link)));
         Self { pipes, pool: SlabPool::default(), hand, clock, writes }
     }
 
@@ -158,7 +159,7 @@ fn the_last_sender_is_known_beyond_its_pipe_and_its_connection() {
     assert_eq!(seen(&bench), Some(3));
     let (writer, _) = one_way(0, false);
     let (_, reader) = one_way(0, false);
-    let slot = bench.pipes.insert(new_pipe(writer, reader, PipePeer::NotBound));
+    let slot = bench.pipes.insert(new_pipe(2, writer, reader, PipePeer::NotBound));
     bench.pipes.connected(slot, info(5));
     assert_eq!((slot, seen(&bench)), (0, Some(3)), "another one in the same slot");
 }
