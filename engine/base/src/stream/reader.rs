@@ -76,7 +76,7 @@ impl StreamReader {
     pub fn take(&mut self, n: usize) -> Bytes {
         assert!(n <= self.available, "take {n} of {} bytes", self.available);
         let bytes = match &self.current {
-            // SAFETY: as in `available`.
+            // SAFETY: as in `at_hand`.
             Some(segment) => unsafe { segment.bytes.published_bytes(self.offset, n) },
             None => Bytes::copy_from_slice(&[]),
         };
@@ -181,13 +181,13 @@ impl StreamReader {
         self.messages_read += messages;
         let high_water_mark = self.shared.back.high_water_mark.load(Ordering::Relaxed);
         let is_due = self.messages_read >= self.acknowledged_at;
-        (is_due || high_water_mark != self.high_water_mark_seen) && self.acknowledge_if_due()
+        (is_due || high_water_mark != self.high_water_mark_seen)
+            && self.acknowledge_if_due(high_water_mark)
     }
 
     /// libzmq's low-water mark: acknowledges in steps of (HWM + 1) / 2.
     #[cold]
-    fn acknowledge_if_due(&mut self) -> bool {
-        let high_water_mark = self.shared.back.high_water_mark.load(Ordering::Relaxed);
+    fn acknowledge_if_due(&mut self, high_water_mark: u32) -> bool {
         let step = match u64::from(high_water_mark) {
             0 => STEP_WITHOUT_MARK,
             mark => mark.div_ceil(2),
