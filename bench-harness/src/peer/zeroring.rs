@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use zeroring::{AnySocket, Context, DriverChoice, Message, SocketType, Timeout, WaitPolicy, proxy};
+use zeroring::{
+    AnySocket, Context, DriverChoice, Received, SocketType, Timeout, WaitPolicy, proxy,
+};
 
 use super::{Capabilities, DriverName, Facts, Peer, PeerOptions, PeerSocket, SocketKind, WaitName};
 
@@ -16,11 +18,8 @@ pub struct Zeroring {
     options: PeerOptions,
 }
 
-/// A socket, and the message that receives go into.
-pub struct ZeroringSocket {
-    socket: AnySocket,
-    received: Message,
-}
+/// A socket.
+pub struct ZeroringSocket(AnySocket);
 
 impl Peer for Zeroring {
     type Socket = ZeroringSocket;
@@ -77,11 +76,11 @@ impl Peer for Zeroring {
         socket.set_recv_hwm(hwm);
         socket.set_send_buffer(self.options.sndbuf_bytes);
         socket.set_recv_buffer(self.options.rcvbuf_bytes);
-        Ok(ZeroringSocket { socket, received: Message::new() })
+        Ok(ZeroringSocket(socket))
     }
 
     fn proxy(&self, front: Self::Socket, back: Self::Socket) -> Result<()> {
-        match proxy(&front.socket, &back.socket, None) {
+        match proxy(&front.0, &back.0, None) {
             Err(error) if error.is_terminated() => Ok(()),
             other => Ok(other?),
         }
@@ -98,51 +97,50 @@ impl Peer for Zeroring {
     }
 }
 
-impl ZeroringSocket {
-    /// Copies what was received out, as the other libraries do.
-    #[inline]
-    fn copy_out(&self, buffer: &mut [u8]) -> Result<usize> {
-        let size = self.received.len();
-        let Some(target) = buffer.get_mut(..size) else {
-            anyhow::bail!("a message of {size} B came, at most {} B expected", buffer.len());
-        };
-        target.copy_from_slice(&self.received);
-        Ok(size)
-    }
+/// The whole part, or the harness's mistake.
+#[inline]
+fn whole(received: Received, buffer: &[u8]) -> Result<usize> {
+    let size = received.size_bytes;
+    ensure!(
+        size <= buffer.len(),
+        "a message of {size} B came, at most {} B expected",
+        buffer.len()
+    );
+    Ok(size)
 }
 
 impl PeerSocket for ZeroringSocket {
     fn bind(&mut self, endpoint: &str) -> Result<String> {
-        Ok(self.socket.bind(endpoint)?)
+        Ok(self.0.bind(endpoint)?)
     }
 
     fn connect(&mut self, endpoint: &str) -> Result<()> {
-        Ok(self.socket.connect(endpoint)?)
+        Ok(self.0.connect(endpoint)?)
     }
 
     fn subscribe_to_all(&mut self) -> Result<()> {
-        Ok(self.socket.subscribe("")?)
+        Ok(self.0.subscribe("")?)
     }
 
     #[inline]
     fn send(&mut self, message: &[u8]) -> Result<()> {
-        Ok(self.socket.send(message)?)
+        Ok(self.0.send(message)?)
     }
 
     #[inline]
     fn recv(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.socket.recv_into(&mut self.received)?;
-        self.copy_out(buffer)
+        let received = self.0.recv_slice(buffer, Timeout::Option)?;
+        whole(received, buffer)
     }
 
     #[inline]
     fn send_part(&mut self, part: &[u8], more: bool) -> Result<()> {
-        Ok(self.socket.send_part(part, more, Timeout::Option)?)
+        Ok(self.0.send_part(part, more, Timeout::Option)?)
     }
 
     #[inline]
     fn recv_part(&mut self, buffer: &mut [u8]) -> Result<(usize, bool)> {
-        self.socket.recv_into(&mut self.received)?;
-        Ok((self.copy_out(buffer)?, self.received.more()))
+        let received = self.0.recv_slice(buffer, Timeout::Option)?;
+        Ok((whole(received, buffer)?, received.more))
     }
 }

@@ -114,11 +114,13 @@ pub fn receive<P: Peer>(
 }
 
 /// A message whose parts are all the same bytes.
-#[inline]
+#[inline(always)]
 fn send_parts<S: PeerSocket>(socket: &mut S, part: &[u8], parts: u32) -> Result<()> {
-    if parts == 1 {
-        return socket.send(part);
-    }
+    if parts == 1 { socket.send(part) } else { send_several(socket, part, parts) }
+}
+
+#[inline(never)]
+fn send_several<S: PeerSocket>(socket: &mut S, part: &[u8], parts: u32) -> Result<()> {
     for left in (0..parts).rev() {
         socket.send_part(part, left > 0)?;
     }
@@ -126,11 +128,13 @@ fn send_parts<S: PeerSocket>(socket: &mut S, part: &[u8], parts: u32) -> Result<
 }
 
 /// Receives a message of so many parts, no more and no fewer; the size is that of each.
-#[inline]
+#[inline(always)]
 fn recv_parts<S: PeerSocket>(socket: &mut S, part: &mut [u8], parts: u32) -> Result<usize> {
-    if parts == 1 {
-        return socket.recv(part);
-    }
+    if parts == 1 { socket.recv(part) } else { recv_several(socket, part, parts) }
+}
+
+#[inline(never)]
+fn recv_several<S: PeerSocket>(socket: &mut S, part: &mut [u8], parts: u32) -> Result<usize> {
     // Greetings have one part, in every workload.
     let (size, mut more) = socket.recv_part(part)?;
     let mut came = 1;

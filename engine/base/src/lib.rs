@@ -10,6 +10,7 @@
 //! | [`barrier`] | the fence that only the side about to sleep pays for |
 //! | [`wake`] | who sleeps, who must wake whom, once per batch |
 //! | [`time`], [`rng`] | clock and chance as inputs, so that a simulator can own them |
+//! | [`copy`] | short bodies, without a call |
 //! | [`process`] | whether we were forked, without asking the system |
 //! | [`limits`] | every bound in one file |
 //! | [`counters`] | what is alive and what was dropped |
@@ -21,6 +22,7 @@
 #![deny(unsafe_code)]
 
 pub mod barrier;
+pub mod copy;
 pub mod counters;
 pub mod limits;
 pub mod mailbox;

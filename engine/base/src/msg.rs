@@ -1,5 +1,6 @@
 //! One frame as the application holds it: inline if it is small, otherwise a slice of the slab it arrived in.
 
+use crate::copy::copy_short;
 use crate::limits::INLINE_BODY_BYTES_MAX;
 use crate::slab::{Bytes, SlabPool};
 
@@ -25,29 +26,6 @@ enum Body {
     Inline(u8, [u8; INLINE_BODY_BYTES_MAX]),
     Shared(Bytes),
     Static(&'static [u8]),
-}
-
-/// Copies a few bytes by two chunks that may overlap: a call of `memcpy` costs more than they do. For received bytes, which
-/// were written long ago; those that a sender has just written go by `slab::copy`.
-#[inline(always)]
-fn copy_short(from: &[u8], to: &mut [u8]) {
-    match from.len() {
-        8..=16 => copy_ends::<8>(from, to),
-        17..=32 => copy_ends::<16>(from, to),
-        33..=64 => copy_ends::<32>(from, to),
-        _ => to.copy_from_slice(from),
-    }
-}
-
-/// The first and the last `N` bytes; nothing if there are fewer.
-#[inline(always)]
-fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) {
-    if let (Some(from), Some(to)) = (from.first_chunk::<N>(), to.first_chunk_mut::<N>()) {
-        *to = *from;
-    }
-    if let (Some(from), Some(to)) = (from.last_chunk::<N>(), to.last_chunk_mut::<N>()) {
-        *to = *from;
-    }
 }
 
 impl Message {

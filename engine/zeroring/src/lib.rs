@@ -75,5 +75,5 @@ pub use message::{Bytes, IntoMessage, Message, Multipart, PartRef};
 pub use monitor::{Event, EventKind, Monitor, What};
 pub use poller::{Events, Poller, Ready};
 pub use proxy::{proxy, steerable_proxy};
-pub use socket::{AnySocket, Socket, Timeout};
+pub use socket::{AnySocket, Received, Socket, Timeout};
 pub use zeroring_core::options::{DriverChoice, WaitPolicy};

@@ -78,19 +78,22 @@ impl FairQueue {
         self.recv_from_others(pipes, part)
     }
 
-    /// Reads a message of one part, if it is short and its bytes are at hand; returns the slot it came from. `None`:
-    /// something else is to be done first, and nothing was done.
+    /// Gives the body of a message of one part to `take`, if it is short and its bytes are at hand; returns the slot it came
+    /// from, and what `take` said. `None`: something else is to be done first, and nothing was done.
     #[inline(always)]
-    pub fn try_recv_short(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
+    pub fn try_recv_short<T>(
+        &mut self,
+        pipes: &mut Pipes,
+        body_bytes_max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Option<(usize, T)> {
         if self.inside_message || self.leaves_after_message {
             return None;
         }
         let slot = *self.active.get(self.current)?;
-        if !pipes.get_mut(slot)?.try_read_short(part) {
-            return None;
-        }
+        let taken = pipes.get_mut(slot)?.try_read_short(body_bytes_max, take)?;
         self.next();
-        Some(slot)
+        Some((slot, taken))
     }
 
     /// A part was read from the current pipe.

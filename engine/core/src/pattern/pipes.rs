@@ -95,16 +95,19 @@ impl Pipe {
         true
     }
 
-    /// As [`read`](Self::read), for a short message of one part whose bytes are at hand. False: something else is to be
-    /// done first, and nothing was done.
+    /// Gives the body of a short message of one part to `take` and says what that said, see
+    /// [`PipeReader::try_next_short`]. `None`: something else is to be done first, and nothing was done.
     #[inline(always)]
-    pub fn try_read_short(&mut self, part: &mut Message) -> bool {
-        match self.reader.try_next_short(part) {
-            None => return false,
-            Some(true) => self.return_credit(),
-            Some(false) => {}
+    pub fn try_read_short<T>(
+        &mut self,
+        body_bytes_max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
+        let (taken, tell) = self.reader.try_next_short(body_bytes_max, take)?;
+        if tell {
+            self.return_credit();
         }
-        true
+        Some(taken)
     }
 
     /// The next message part or subscription (publishers). Subscriptions count against the credit like messages.

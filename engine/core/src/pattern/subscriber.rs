@@ -193,22 +193,27 @@ impl Subscriber {
         }
     }
 
-    /// Reads a matching message of one part, if it is short and its bytes are at hand; returns the slot it came from. `None`:
-    /// something else is to be done first. Messages that do not match are passed over.
+    /// Gives the body of a matching message of one part to `take`, if it is short and its bytes are at hand; returns the
+    /// slot it came from, and what `take` said. `None`: something else is to be done first. Messages that do not match are
+    /// passed over.
     #[inline(never)]
-    pub fn try_recv_short(
+    pub fn try_recv_short<T>(
         &mut self,
         pipes: &mut Pipes,
-        part: &mut Message,
         inverted: bool,
-    ) -> Option<usize> {
+        body_bytes_max: usize,
+        mut take: impl FnMut(&[u8]) -> T,
+    ) -> Option<(usize, T)> {
         if self.ahead.is_some() || self.inside_received {
             return None;
         }
+        let (set, is_sub) = (&self.set, self.is_sub);
         loop {
-            let slot = self.fair.try_recv_short(pipes, part)?;
-            if !self.is_sub || self.set.matches(part) != inverted {
-                return Some(slot);
+            let (slot, taken) = self.fair.try_recv_short(pipes, body_bytes_max, |body| {
+                (!is_sub || set.matches(body) != inverted).then(|| take(body))
+            })?;
+            if let Some(taken) = taken {
+                return Some((slot, taken));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 
 use zeroring_base::slab::SlabPool;
 use zeroring_base::stream::{StreamReader, StreamWriter, stream};
-use zeroring_zmtp::framing::{FrameHeader, encode_header, parse_header};
+use zeroring_zmtp::framing::{FrameHeader, encode_header, equal_frames, parse_header};
 
 use super::PipeReader;
 use super::conflate::ConflateReader;
@@ -124,14 +124,17 @@ impl Gather {
                 Ok(Some(header)) => header,
                 _ => unreachable!("a pipe holds whole frames: none at {}", self.frame_end),
             };
-            self.frame_end += header.total_bytes();
+            let frames = equal_messages(bytes, target - self.frame_end).max(1);
+            self.walked_messages += frames - 1;
+            self.frame_end += frames * header.total_bytes();
             if header.is_command() {
                 self.ends_message = true; // sent and counted like a message of its own, also inside another one
             } else {
                 self.ends_message = !header.is_more();
                 self.inside_message = header.is_more();
             }
-            let rest = usize::try_from(header.total_bytes()).ok().and_then(|n| bytes.get(n..));
+            let walked_bytes = usize::try_from(frames * header.total_bytes()).ok();
+            let rest = walked_bytes.and_then(|n| bytes.get(n..));
             // The message that ends here is counted by the caller, one at a time.
             match rest {
                 Some(rest) if !rest.is_empty() && self.frame_end < target => {
@@ -237,5 +240,14 @@ impl Gather {
             conflated.writer.append_shared(part.to_shared());
             let _ = conflated.writer.commit(1);
         }
+    }
+}
+
+/// Messages of one short frame each, all of one size, that stand at the start of `bytes` and within the first `bytes_max`.
+fn equal_messages(bytes: &[u8], bytes_max: u64) -> u64 {
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    match bytes {
+        &[0, length, ..] => equal_frames(&bytes[..bytes.len().min(bytes_max)], [0, length]) as u64,
+        _ => 0,
     }
 }

@@ -59,19 +59,24 @@ impl PipeReader {
         Some(!part.more() && stream.count_read(1))
     }
 
-    /// Reads a message of one part, if it is short and its bytes are at hand. `None`: it is not, and nothing was done.
-    /// Otherwise as [`next_message`](Self::next_message).
+    /// Gives the body of a message of one part to `take`, if it is short, has at most `body_bytes_max` and its bytes are at
+    /// hand. `None`: it is not so, and nothing was done. Otherwise what `take` said, and the rest as for
+    /// [`next_message`](Self::next_message).
     #[inline(always)]
-    pub fn try_next_short(&mut self, part: &mut Message) -> Option<bool> {
+    pub fn try_next_short<T>(
+        &mut self,
+        body_bytes_max: usize,
+        take: impl FnOnce(&[u8]) -> T,
+    ) -> Option<(T, bool)> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
         let (&[flags, length], rest) = stream.at_hand().split_first_chunk()?;
         let body = rest.get(..usize::from(length))?;
-        if flags != 0 || body.len() > limits::INLINE_BODY_BYTES_MAX {
+        if flags != 0 || body.len() > body_bytes_max {
             return None;
         }
-        part.set_copy(body, false);
+        let taken = take(body);
         stream.advance(2 + usize::from(length));
-        Some(stream.count_read(1))
+        Some((taken, stream.count_read(1)))
     }
 
     /// The next message part or subscription; other commands are skipped. The flag says that the writer waits for credit

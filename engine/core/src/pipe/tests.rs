@@ -86,6 +86,34 @@ fn gather_counts_messages_for_every_write_size() {
     }
 }
 
+/// Messages of one size are walked several at a time; what stands between them is not passed over.
+#[test]
+fn gather_counts_runs_of_equal_messages_for_every_write_size() {
+    let bodies: [&[u8]; 9] = [b"aa", b"bb", b"cc", b"d", b"d", b"ee", b"", b"", b"ff"];
+    for step in 1..40 {
+        let mut pool = SlabPool::new(128);
+        // With a mark of 2 every message is acknowledged at once.
+        let (mut w, r) = one_way(2, false);
+        let mut gather = Gather::new(r);
+        bodies.iter().for_each(|body| drop(send(&mut pool, &mut w, &[body])));
+        send(&mut pool, &mut w, &[b"gg", b"gg"]);
+        let (mut written, mut expected) = (0, 0);
+        let ends = bodies.iter().map(|body| 2 + body.len()).chain([8]).scan(0, |end, bytes| {
+            *end += bytes;
+            Some(*end)
+        });
+        let ends: Vec<usize> = ends.collect();
+        while !gather.is_empty() {
+            let n = gather.ranges(&mut Vec::new(), 64, step);
+            let _ = gather.consume(n);
+            written += n;
+            expected = ends.iter().filter(|end| **end <= written).count() as u64;
+            assert_eq!(10 - w.unacked_messages(), expected, "step {step}, {written} bytes");
+        }
+        assert_eq!(expected, 10, "step {step}");
+    }
+}
+
 #[test]
 fn after_a_lost_connection_the_next_whole_message_goes_first() {
     for written in 0..=110usize {

@@ -34,9 +34,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver as EventReceiver;
+use zeroring_base::copy::copy_short;
 use zeroring_base::mailbox::{Receiver, mailbox};
 use zeroring_base::wake::{NoSleep, Waker};
-use zeroring_base::{Message, PartRef, SlabPool};
+use zeroring_base::{Message, PartRef, SlabPool, limits};
 use zeroring_zmtp::SocketType;
 
 use crate::context::Shared;
@@ -69,6 +70,29 @@ pub enum Timeout {
     Forever,
     /// At most this long.
     After(Duration),
+}
+
+/// What a receive into a buffer says of the part.
+///
+/// ```
+/// # use zeroring_core::socket::Received;
+/// let received = Received { size_bytes: 5, more: false };
+/// assert_eq!(received.bytes_in(&[0; 3]).len(), 3); // two did not fit
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes of the part. If the buffer is smaller, only its front was copied and the rest is gone.
+    pub size_bytes: usize,
+    /// Whether further parts of the same message follow.
+    pub more: bool,
+}
+
+impl Received {
+    /// The received bytes in the buffer that they were copied into.
+    #[must_use]
+    pub fn bytes_in(self, buffer: &[u8]) -> &[u8] {
+        &buffer[..self.size_bytes.min(buffer.len())]
+    }
 }
 
 /// A socket. See the module.
@@ -246,31 +270,81 @@ impl SocketCore {
     /// See [`RecvError`]; `part` then holds nothing of use.
     #[inline]
     pub fn recv_into(&mut self, part: &mut Message, timeout: Timeout) -> Result<(), RecvError> {
-        if self.try_recv_short(part) {
+        if self.try_recv_short_message(part) {
             return Ok(());
         }
         self.recv_any(part, timeout)
     }
 
-    /// The short way of a short message, as for sending; messages that do not match are passed over.
-    #[inline(never)]
-    fn try_recv_short(&mut self, part: &mut Message) -> bool {
-        if !self.is_at_ease() {
-            return false;
+    /// Like [`recv`](Self::recv), but copies the part's bytes into `buffer`, as many as it holds.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn recv_slice(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Timeout,
+    ) -> Result<Received, RecvError> {
+        match self.try_recv_short_slice(buffer) {
+            Some(size_bytes) => Ok(Received { size_bytes, more: false }),
+            None => self.recv_any_slice(buffer, timeout),
         }
-        let received = match &mut self.pattern {
+    }
+
+    /// The short way of a short message, as for sending. A function of its own like that one.
+    #[inline(never)]
+    fn try_recv_short_message(&mut self, part: &mut Message) -> bool {
+        let take = |body: &[u8]| part.set_copy(body, false);
+        self.try_recv_short(limits::INLINE_BODY_BYTES_MAX, take).is_some()
+    }
+
+    #[inline(never)]
+    fn try_recv_short_slice(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.try_recv_short(buffer.len(), |body| {
+            copy_short(body, &mut buffer[..body.len()]);
+            body.len()
+        })
+    }
+
+    /// Gives the body of a short message of one part to `take`, if nothing else is to be done first; messages that do not
+    /// match are passed over.
+    #[inline(always)]
+    fn try_recv_short<T>(
+        &mut self,
+        body_bytes_max: usize,
+        take: impl FnMut(&[u8]) -> T,
+    ) -> Option<T> {
+        if !self.is_at_ease() {
+            return None;
+        }
+        let pipes = &mut self.pipes;
+        let (slot, taken) = match &mut self.pattern {
             Pattern::Distribute { fair: Some(fair), .. } => {
-                fair.try_recv_short(&mut self.pipes, part)
+                fair.try_recv_short(pipes, body_bytes_max, take)
             }
             Pattern::Subscriber(subscriber) => {
-                subscriber.try_recv_short(&mut self.pipes, part, self.options.invert_matching)
+                let inverted = self.options.invert_matching;
+                subscriber.try_recv_short(pipes, inverted, body_bytes_max, take)
             }
             _ => None,
-        };
-        let Some(slot) = received else { return false };
+        }?;
         self.recv_more = false;
         self.pipes.received_from(slot);
-        true
+        Some(taken)
+    }
+
+    #[inline(never)]
+    fn recv_any_slice(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Timeout,
+    ) -> Result<Received, RecvError> {
+        let mut part = Message::new();
+        self.recv_any(&mut part, timeout)?;
+        let copied_bytes = part.len().min(buffer.len());
+        buffer[..copied_bytes].copy_from_slice(&part[..copied_bytes]);
+        Ok(Received { size_bytes: part.len(), more: part.more() })
     }
 
     #[inline(never)]

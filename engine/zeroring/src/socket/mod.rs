@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use zeroring_core::io::transport::StreamInfo;
 use zeroring_core::socket::SocketCore;
-pub use zeroring_core::socket::{PeerInfo, Readiness, Timeout};
+pub use zeroring_core::socket::{PeerInfo, Readiness, Received, Timeout};
 pub use zeroring_zmtp::greeting::Version;
 
 use crate::context::Owner;

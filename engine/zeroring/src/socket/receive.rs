@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Socket, Timeout};
+use super::{Received, Socket, Timeout};
 use crate::error::RecvError;
 use crate::kind::CanReceive;
 use crate::message::{Message, Multipart};
@@ -57,6 +57,33 @@ impl<K: CanReceive> Socket<K> {
     #[inline]
     pub fn recv_into(&self, part: &mut Message) -> Result<(), RecvError> {
         self.core().recv_into(part, Timeout::Option)
+    }
+
+    /// Copies one part into `buffer`, which keeps nothing of the message alive: the fastest way to receive small parts of a
+    /// known size. A larger part fills the buffer and the rest of it is lost; [`Received::size_bytes`] is the size of all of
+    /// it, so compare. Waits as `timeout` says. Source: `zmq_recv`, of which `ZMQ_DONTWAIT` is [`Timeout::Now`].
+    ///
+    /// # Errors
+    /// [`RecvError::WouldBlock`] if none came in time; otherwise as for [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # use zeroring::{Context, Pull, Push, Timeout};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let context = Context::new();
+    /// # let (push, pull) = (context.socket::<Push>()?, context.socket::<Pull>()?);
+    /// # pull.bind("inproc://recv_slice")?;
+    /// # push.connect("inproc://recv_slice")?;
+    /// push.send("tick")?;
+    /// let mut buffer = [0; 64];
+    /// let received = pull.recv_slice(&mut buffer, Timeout::Option)?;
+    /// assert!(!received.more && received.size_bytes <= buffer.len());
+    /// assert_eq!(received.bytes_in(&buffer), b"tick");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn recv_slice(&self, buffer: &mut [u8], timeout: Timeout) -> Result<Received, RecvError> {
+        self.core().recv_slice(buffer, timeout)
     }
 
     /// Receives one part if one is there. Source: `ZMQ_DONTWAIT`.

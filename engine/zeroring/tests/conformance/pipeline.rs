@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zeroring::{Context, Pull, Push, RecvError, SendError, Socket, SocketType};
+use zeroring::{Context, Pull, Push, Received, RecvError, SendError, Socket, SocketType, Timeout};
 
 use crate::support::{DEADLINE, Env, QUIET, assert_empty, assert_quiet, recv, recv_all, text};
 
@@ -12,7 +12,7 @@ cases! {
         nothing_arrives_before_the_last_part, sizes_from_nothing_to_ten_mebibytes,
         a_thousand_parts_are_one_message, a_push_without_peers_waits, a_message_waits_for_its_peer,
         both_ends_can_bind_and_connect, wrong_directions_are_refused, messages_can_be_forwarded,
-        content_outlives_its_socket
+        content_outlives_its_socket, a_buffer_gets_what_fits_and_the_size_of_all
     }
     inproc { readable_peers_take_turns }
 }
@@ -61,6 +61,30 @@ fn each_sender_keeps_its_order(env: &Env) {
         sender.join().expect("the sender ended well");
     }
     assert_empty(&pull);
+}
+
+/// Short and long bodies take different ways; with room or without, each is told whole.
+fn a_buffer_gets_what_fits_and_the_size_of_all(env: &Env) {
+    let (pull, push) = env.connected::<Pull, Push>();
+    let sizes = [0, 1, 16, 64, 86, 87, 200, 255, 256, 5000, 100_000];
+    for size in sizes {
+        let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
+        for buffer_bytes in [size, size + 1, size / 2] {
+            push.send(&body).expect("room");
+            push.send_multipart([&body, &body]).expect("room");
+            for more in [false, true, false] {
+                let mut buffer = vec![0xEE; buffer_bytes];
+                let timeout = Timeout::After(DEADLINE);
+                let received = pull.recv_slice(&mut buffer, timeout).expect("was sent");
+                assert_eq!(received, Received { size_bytes: size, more }, "{buffer_bytes} B");
+                assert_eq!(received.bytes_in(&buffer), &body[..size.min(buffer_bytes)]);
+                assert!(buffer[size.min(buffer_bytes)..].iter().all(|byte| *byte == 0xEE));
+                assert_eq!(pull.recv_more(), more);
+            }
+        }
+    }
+    let nothing = pull.recv_slice(&mut [0; 8], Timeout::Now);
+    assert_eq!(nothing, Err(RecvError::WouldBlock));
 }
 
 fn readable_peers_take_turns(env: &Env) {

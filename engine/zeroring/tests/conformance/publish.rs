@@ -1,6 +1,6 @@
 //! PUB and SUB: who gets what, and what slow subscribers miss.
 
-use zeroring::{EventKind, Pub, RecvError, SendError, Socket, Sub, XPub};
+use zeroring::{EventKind, Pub, RecvError, SendError, Socket, Sub, Timeout, XPub};
 
 use crate::support::{
     DEADLINE, Env, assert_empty, assert_quiet, await_event, drain, recv, recv_all, text, until,
@@ -8,7 +8,7 @@ use crate::support::{
 
 cases! {
     all {
-        prefixes_choose_messages, only_the_first_part_is_matched, subscriptions_are_counted,
+        prefixes_choose_messages, a_buffer_gets_matching_messages_only, only_the_first_part_is_matched, subscriptions_are_counted,
         unknown_unsubscriptions_are_fine, nobody_hears_what_was_before, a_publisher_never_waits,
         subscribing_before_connecting, a_subscriber_can_bind, every_subscriber_gets_a_copy,
         matching_can_be_inverted, ten_thousand_topics, wrong_directions_are_refused,
@@ -41,6 +41,23 @@ fn prefixes_choose_messages(env: &Env) {
     let received: Vec<_> = (0..4).map(|_| text(&recv(&sub))).collect();
     assert_eq!(received, ["A", "AB", "BBB", "BB"]);
     assert_quiet(&sub);
+}
+
+/// A late message of another topic may still be on its way when its subscription is gone: it is passed over in the buffer's
+/// way as well.
+fn a_buffer_gets_matching_messages_only(env: &Env) {
+    let (publisher, sub) = subscribed(env, &["A", "B"]);
+    for message in ["A1", "B1", "B2", "A2"] {
+        publisher.send(message).expect("a PUB never waits");
+    }
+    until("the messages are there", || sub.readiness().expect("open").readable);
+    sub.unsubscribe("B").expect("a SUB unsubscribes");
+    for expected in ["A1", "A2"] {
+        let mut buffer = [0; 8];
+        let received = sub.recv_slice(&mut buffer, Timeout::After(DEADLINE)).expect("was sent");
+        assert_eq!(received.bytes_in(&buffer), expected.as_bytes());
+    }
+    assert_empty(&sub);
 }
 
 fn only_the_first_part_is_matched(env: &Env) {

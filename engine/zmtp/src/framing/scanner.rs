@@ -3,7 +3,7 @@
 //! It runs on the I/O thread, once per read, over bytes the caller owns. It keeps the state that must
 //! survive between reads (how far it walked into an unfinished message, its parts and bytes) and no bytes.
 
-use super::{COMMAND, FrameError, FrameHeader, LONG, MORE, parse_header};
+use super::{COMMAND, FrameError, FrameHeader, LONG, MORE, equal_frames, parse_header};
 
 /// Most bytes of command frames that may stand between the frames of one unfinished message (the limit is
 /// raised to [`FrameLimits::max_command_bytes`] where that is larger).
@@ -193,17 +193,21 @@ impl Scanner {
         let mut at = scan.walked_bytes;
         let mut messages = scan.messages;
         while messages < max_messages {
-            let Some(&[flags, body_bytes]) = bytes.get(at..).and_then(<[u8]>::first_chunk::<2>)
-            else {
-                break;
-            };
-            let end = at + 2 + usize::from(body_bytes);
+            let Some(rest) = bytes.get(at..) else { break };
+            let Some(&[flags, body_bytes]) = rest.first_chunk::<2>() else { break };
             let is_plain = flags & (MORE | LONG | COMMAND) == 0;
-            if !is_plain || body_bytes > self.max_plain_body_bytes || end > bytes.len() {
+            if !is_plain || body_bytes > self.max_plain_body_bytes {
                 break;
             }
-            at = end;
-            messages += 1;
+            let frame_bytes = 2 + usize::from(body_bytes);
+            let wanted_bytes = frame_bytes.saturating_mul((max_messages - messages) as usize);
+            let wanted = &rest[..rest.len().min(wanted_bytes)];
+            let frames = equal_frames(wanted, [flags, body_bytes]);
+            if frames == 0 {
+                break; // not whole
+            }
+            at += frames * frame_bytes;
+            messages += frames as u32;
         }
         if messages > scan.messages {
             scan.messages = messages;
