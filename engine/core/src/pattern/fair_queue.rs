@@ -79,13 +79,14 @@ impl FairQueue {
     }
 
     /// Gives the body of a message of one part to `take`, if it is short and its bytes are at hand; returns the slot it came
-    /// from, and what `take` said. `None`: something else is to be done first, and nothing was done.
+    /// from, and what `take` made of it. `None`: something else is to be done first, or `take` did not want it; nothing was
+    /// done.
     #[inline(always)]
     pub fn try_recv_short<T>(
         &mut self,
         pipes: &mut Pipes,
         body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> T,
+        take: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Option<(usize, T)> {
         if self.inside_message || self.leaves_after_message {
             return None;

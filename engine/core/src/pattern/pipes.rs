@@ -95,13 +95,13 @@ impl Pipe {
         true
     }
 
-    /// Gives the body of a short message of one part to `take` and says what that said, see
+    /// Gives the body of a short message of one part to `take` and says what that made of it, see
     /// [`PipeReader::try_next_short`]. `None`: something else is to be done first, and nothing was done.
     #[inline(always)]
     pub fn try_read_short<T>(
         &mut self,
         body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> T,
+        take: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Option<T> {
         let (taken, tell) = self.reader.try_next_short(body_bytes_max, take)?;
         if tell {

@@ -194,25 +194,28 @@ impl Subscriber {
     }
 
     /// Gives the body of a matching message of one part to `take`, if it is short and its bytes are at hand; returns the
-    /// slot it came from, and what `take` said. `None`: something else is to be done first. Messages that do not match are
-    /// passed over.
+    /// slot it came from, and what `take` made of it. `None`: something else is to be done first, or `take` did not want it.
+    /// Messages that do not match are passed over.
     #[inline(never)]
     pub fn try_recv_short<T>(
         &mut self,
         pipes: &mut Pipes,
         inverted: bool,
         body_bytes_max: usize,
-        mut take: impl FnMut(&[u8]) -> T,
+        mut take: impl FnMut(&[u8]) -> Option<T>,
     ) -> Option<(usize, T)> {
         if self.ahead.is_some() || self.inside_received {
             return None;
         }
         let (set, is_sub) = (&self.set, self.is_sub);
         loop {
-            let (slot, taken) = self.fair.try_recv_short(pipes, body_bytes_max, |body| {
-                (!is_sub || set.matches(body) != inverted).then(|| take(body))
-            })?;
-            if let Some(taken) = taken {
+            let matching = self.fair.try_recv_short(pipes, body_bytes_max, |body| {
+                match !is_sub || set.matches(body) != inverted {
+                    true => take(body).map(Some),
+                    false => Some(None),
+                }
+            });
+            if let (slot, Some(taken)) = matching? {
                 return Some((slot, taken));
             }
         }

@@ -60,13 +60,13 @@ impl PipeReader {
     }
 
     /// Gives the body of a message of one part to `take`, if it is short, has at most `body_bytes_max` and its bytes are at
-    /// hand. `None`: it is not so, and nothing was done. Otherwise what `take` said, and the rest as for
-    /// [`next_message`](Self::next_message).
+    /// hand. `None`: it is not so, or `take` did not want it; nothing was done. Otherwise what `take` made of it, and the
+    /// rest as for [`next_message`](Self::next_message).
     #[inline(always)]
     pub fn try_next_short<T>(
         &mut self,
         body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> T,
+        take: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Option<(T, bool)> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
         let (&[flags, length], rest) = stream.at_hand().split_first_chunk()?;
@@ -74,7 +74,7 @@ impl PipeReader {
         if flags != 0 || body.len() > body_bytes_max {
             return None;
         }
-        let taken = take(body);
+        let taken = take(body)?;
         stream.advance(2 + usize::from(length));
         Some((taken, stream.count_read(1)))
     }

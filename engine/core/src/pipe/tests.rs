@@ -95,7 +95,9 @@ fn gather_counts_runs_of_equal_messages_for_every_write_size() {
         // With a mark of 2 every message is acknowledged at once.
         let (mut w, r) = one_way(2, false);
         let mut gather = Gather::new(r);
-        bodies.iter().for_each(|body| drop(send(&mut pool, &mut w, &[body])));
+        for body in bodies {
+            send(&mut pool, &mut w, &[body]);
+        }
         send(&mut pool, &mut w, &[b"gg", b"gg"]);
         let (mut written, mut expected) = (0, 0);
         let ends = bodies.iter().map(|body| 2 + body.len()).chain([8]).scan(0, |end, bytes| {

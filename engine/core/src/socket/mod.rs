@@ -39,6 +39,7 @@ use zeroring_base::mailbox::{Receiver, mailbox};
 use zeroring_base::wake::{NoSleep, Waker};
 use zeroring_base::{Message, PartRef, SlabPool, limits};
 use zeroring_zmtp::SocketType;
+use zeroring_zmtp::framing::MAX_SHORT_BODY_BYTES;
 
 use crate::context::Shared;
 use crate::error::{RecvError, SendError, SocketError};
@@ -295,7 +296,10 @@ impl SocketCore {
     /// The short way of a short message, as for sending. A function of its own like that one.
     #[inline(never)]
     fn try_recv_short_message(&mut self, part: &mut Message) -> bool {
-        let take = |body: &[u8]| part.set_copy(body, false);
+        let take = |body: &[u8]| {
+            part.set_copy(body, false);
+            Some(())
+        };
         self.try_recv_short(limits::INLINE_BODY_BYTES_MAX, take).is_some()
     }
 
@@ -303,17 +307,25 @@ impl SocketCore {
     fn try_recv_short_slice(&mut self, buffer: &mut [u8]) -> Option<usize> {
         self.try_recv_short(buffer.len(), |body| {
             copy_short(body, &mut buffer[..body.len()]);
-            body.len()
+            Some(body.len())
         })
     }
 
-    /// Gives the body of a short message of one part to `take`, if nothing else is to be done first; messages that do not
-    /// match are passed over.
+    /// Receives a short message of one part and sends it through `to`: from one queue into the other, touched once. Returns
+    /// its size. `None`: something else is to be done first, and nothing was done. Never waits.
+    pub fn forward_short(&mut self, to: &mut SocketCore) -> Option<usize> {
+        self.try_recv_short(MAX_SHORT_BODY_BYTES, |body| {
+            to.try_send_short(body).then_some(body.len())
+        })
+    }
+
+    /// Gives the body of a short message of one part to `take`, if nothing else is to be done first; says what that made of
+    /// it. Messages that do not match are passed over, one that is not wanted stays.
     #[inline(always)]
     fn try_recv_short<T>(
         &mut self,
         body_bytes_max: usize,
-        take: impl FnMut(&[u8]) -> T,
+        take: impl FnMut(&[u8]) -> Option<T>,
     ) -> Option<T> {
         if !self.is_at_ease() {
             return None;

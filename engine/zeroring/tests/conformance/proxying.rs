@@ -14,6 +14,7 @@ use crate::support::{DEADLINE, Env, assert_quiet, recv, recv_all, text, until};
 cases! {
     all {
         a_queue_spreads_requests, a_forwarder_carries_subscriptions, a_streamer_keeps_order,
+        short_and_long_messages_keep_their_order,
         a_capture_sees_both_directions, pause_and_resume, terminate_ends_it, statistics_count_parts,
         a_rep_control_is_always_answered, unknown_commands_are_ignored, a_proxy_ends_with_its_context
     }
@@ -115,6 +116,36 @@ fn a_streamer_keeps_order(env: &Env) {
         assert_eq!(recv_all(&pull), [number.to_string(), "x".to_owned()]);
     }
     sender.join().expect("all were sent");
+    end(&remote, running);
+}
+
+/// Short messages of one part go straight from queue to queue; what is between them waits its turn, and all are counted.
+fn short_and_long_messages_keep_their_order(env: &Env) {
+    const MESSAGES: usize = 3000;
+    let message = |number: usize| -> Vec<String> {
+        let body = "x".repeat(number % 7 * if number.is_multiple_of(10) { 2000 } else { 40 });
+        let last = format!("{number}{body}");
+        if number.is_multiple_of(13) { vec![body, last] } else { vec![last] }
+    };
+    let (front, source) = env.connected::<Pull, Push>();
+    let (back, sink) = env.connected::<Push, Pull>();
+    let (remote, running) = steered(env, front, back);
+    let sender = std::thread::spawn(move || {
+        for number in 0..MESSAGES {
+            source.send_multipart(message(number)).expect("room");
+        }
+        source
+    });
+    for number in 0..MESSAGES {
+        let received: Vec<_> = recv_all(&sink).iter().map(text).collect();
+        assert_eq!(received, message(number));
+    }
+    let source = sender.join().expect("all were sent");
+    remote.send("STATISTICS").expect("room");
+    let sent: Vec<_> = (0..MESSAGES).flat_map(message).collect();
+    let (parts, bytes) = (sent.len() as u64, sent.iter().map(|part| part.len() as u64).sum());
+    assert_eq!(numbers(&recv_all(&remote)), [parts, bytes, 0, 0, 0, 0, parts, bytes]);
+    drop(source);
     end(&remote, running);
 }
 
