@@ -14,11 +14,14 @@ use zeroring_base::time::{Clock, NS_PER_US};
 /// A thread that sent nothing for this long is in no hurry.
 const HURRY_GAP_NS: u64 = 3 * NS_PER_US;
 /// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
-const BURST_WRITES_MAX: u32 = 4;
+const BURST_WRITES_MAX: u32 = 16;
 /// How long a thread in a hurry leaves messages behind before it writes a batch itself.
 const BATCH_AGE_NS: u64 = 40 * NS_PER_US;
 /// How often a sender that leaves messages behind looks at the clock.
 const LOOK_INTERVAL_NS: u64 = 2 * NS_PER_US;
+/// Looks in a hurry, one for each message, before a sender looks less often: one that only caught up with its schedule goes
+/// on slowly, and would look late.
+const HASTY_LOOKS_MIN: u32 = 64;
 /// A sender that is so fast that it would look less often than this looks all the same.
 pub(super) const MESSAGES_PER_LOOK_MAX: u64 = 64;
 
@@ -64,6 +67,8 @@ pub struct Pace {
     /// [`LOOK_INTERVAL_NS`].
     looked_at: u64,
     looks_at: u64,
+    /// Looks in a hurry since it was last in none.
+    hasty_looks: u32,
     /// Under a virtual clock one thread plays all parts: there each pipe has a hurry of its own.
     own: Hurry,
 }
@@ -78,9 +83,14 @@ impl Pace {
                 hurry.begin_burst();
             }
             hurry.sent_ns = now_ns;
-            let writes = hurry.burst_writes_left > 0;
-            hurry.burst_writes_left = hurry.burst_writes_left.saturating_sub(1);
-            writes
+            match hurry.burst_writes_left.checked_sub(1) {
+                Some(left) => hurry.burst_writes_left = left,
+                None => {
+                    hurry.is_long_burst = true;
+                    return false;
+                }
+            }
+            true
         })
     }
 
@@ -99,15 +109,26 @@ impl Pace {
     #[cold]
     fn look(&mut self, sent: u64, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
-        let gap_ns = now_ns.saturating_sub(self.looked_ns) / (sent - self.looked_at).max(1);
-        let messages_per_look = LOOK_INTERVAL_NS.checked_div(gap_ns).unwrap_or(u64::MAX);
-        self.begin_counting(now_ns, sent, messages_per_look.clamp(1, MESSAGES_PER_LOOK_MAX));
-        self.with_hurry(clock, |hurry| {
+        let (is_in_hurry, is_late) = self.with_hurry(clock, |hurry| {
             let is_in_hurry = now_ns.saturating_sub(hurry.sent_ns) < HURRY_GAP_NS;
-            let is_late = now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS;
             hurry.sent_ns = now_ns;
-            is_late || !is_in_hurry
-        })
+            (is_in_hurry, now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS)
+        });
+        self.hasty_looks =
+            if is_in_hurry { (self.hasty_looks + 1).min(HASTY_LOOKS_MIN) } else { 0 };
+        let messages_per_look = self.messages_per_look(now_ns, sent);
+        self.begin_counting(now_ns, sent, messages_per_look);
+        is_late || !is_in_hurry
+    }
+
+    /// How many messages the sender makes in [`LOOK_INTERVAL_NS`], going by those since its last look.
+    fn messages_per_look(&self, now_ns: u64, sent: u64) -> u64 {
+        if self.hasty_looks < HASTY_LOOKS_MIN {
+            return 1;
+        }
+        let gap_ns = now_ns.saturating_sub(self.looked_ns) / (sent - self.looked_at).max(1);
+        let messages = LOOK_INTERVAL_NS.checked_div(gap_ns).unwrap_or(u64::MAX);
+        messages.clamp(1, MESSAGES_PER_LOOK_MAX)
     }
 
     fn begin_counting(&mut self, now_ns: u64, sent: u64, messages_per_look: u64) {
@@ -197,13 +218,10 @@ mod tests {
         let mut bench = Bench::new();
         let mut burst = |messages: usize| {
             bench.wait_ns(HURRY_GAP_NS);
-            let singles = (0..messages).filter(|_| bench.writes_single()).count();
-            if singles < messages {
-                bench.pace.wrote_batch(&bench.clock);
-            }
-            singles
+            (0..messages).filter(|_| bench.writes_single()).count()
         };
-        assert_eq!([100, 100, 1, 100].map(&mut burst), [4, 1, 1, 4]);
+        let most = BURST_WRITES_MAX as usize;
+        assert_eq!([100, 100, 1, 100].map(&mut burst), [most, 1, 1, most]);
     }
 
     #[test]
@@ -221,6 +239,20 @@ mod tests {
         });
         let expected = 10_000 * 50 / BATCH_AGE_NS as usize;
         assert!((expected / 2..=expected).contains(&batches.count()));
+    }
+
+    #[test]
+    fn a_sender_that_caught_up_is_not_taken_for_a_stream() {
+        let mut bench = Bench::new();
+        let caught_up = 40;
+        (0..caught_up).for_each(|_| {
+            bench.wait_ns(100);
+            if !bench.writes_single() {
+                bench.writes_batch();
+            }
+        });
+        bench.wait_ns(HURRY_GAP_NS);
+        assert!(bench.writes_batch(), "the first message on time takes the others along");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! of them takes it, the core is wanted and spinning is over. On a machine with one CPU nothing spins: whoever we wait
 //! for needs it.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use zeroring_base::time::{Clock, NS_PER_US};
 
 use super::cpus::has_other_cpus;
@@ -27,12 +28,17 @@ const MISSES_FORGIVEN: u32 = 3;
 /// Longest pause between two looks, in spin hints.
 const HINTS_MAX: u32 = 16;
 /// At the least every 64th wait spins, to notice that it pays again.
-const MISSES_MAX: u32 = MISSES_FORGIVEN + 6;
+const RAREST: u32 = 6;
+const MISSES_MAX: u32 = MISSES_FORGIVEN + RAREST;
+/// A spin that ended because others want the core counts as much as so many that paid.
+const WANTED_WEIGHT: u32 = 2;
 
 /// What one socket's waits were like.
 #[derive(Debug)]
 pub(super) struct SpinHistory {
     misses: u32,
+    /// How much others want the core, up to [`RAREST`].
+    wanted: u32,
     waits_since_spin: u32,
     average_wait_ns: u64,
     has_other_cpus: bool,
@@ -42,6 +48,7 @@ impl SpinHistory {
     pub fn new() -> Self {
         Self {
             misses: 0,
+            wanted: 0,
             waits_since_spin: 0,
             average_wait_ns: WAIT_COUNTED_NS,
             has_other_cpus: has_other_cpus(),
@@ -63,7 +70,7 @@ impl SpinHistory {
 
     fn is_time_to_try(&mut self) -> bool {
         self.waits_since_spin += 1;
-        let every = 1u32 << self.misses.saturating_sub(MISSES_FORGIVEN);
+        let every = 1u32 << self.misses.saturating_sub(MISSES_FORGIVEN).max(self.wanted);
         let tries = self.waits_since_spin >= every;
         if tries {
             self.waits_since_spin = 0;
@@ -78,12 +85,14 @@ impl SpinHistory {
 
     /// A spin that was allowed `limit_ns` is over.
     pub fn spun(&mut self, limit_ns: u64, end: SpinEnd) {
-        self.misses = match end {
-            SpinEnd::Found if limit_ns > 0 => 0,
-            SpinEnd::InVain => (self.misses + 1).min(MISSES_MAX),
-            SpinEnd::CoreIsWanted => MISSES_MAX,
-            SpinEnd::Found | SpinEnd::Late | SpinEnd::NotAllowed => self.misses,
-        };
+        match end {
+            SpinEnd::Found if limit_ns > 0 => {
+                (self.misses, self.wanted) = (0, self.wanted.saturating_sub(1));
+            }
+            SpinEnd::InVain => self.misses = (self.misses + 1).min(MISSES_MAX),
+            SpinEnd::CoreIsWanted => self.wanted = (self.wanted + WANTED_WEIGHT).min(RAREST),
+            SpinEnd::Found | SpinEnd::Late | SpinEnd::NotAllowed => {}
+        }
     }
 }
 
@@ -128,19 +137,20 @@ impl Spinner<'_> {
     /// Calls `look`, with the number of spin hints that it shall pause for, until it finds something or time is up.
     pub fn run(&self, mut look: impl FnMut(u32) -> bool) -> SpinEnd {
         let mut hints = 1;
+        let mut core = OfferedCore::default();
         loop {
             if look(hints) {
                 return SpinEnd::Found;
             }
             hints = (hints * 2).min(HINTS_MAX);
-            if let Some(end) = self.end_at(self.clock.now_ns()) {
+            if let Some(end) = self.end_at(self.clock.now_ns(), &mut core) {
                 return end;
             }
         }
     }
 
     /// Whether to stop after a look in vain.
-    fn end_at(&self, now_ns: u64) -> Option<SpinEnd> {
+    fn end_at(&self, now_ns: u64, core: &mut OfferedCore) -> Option<SpinEnd> {
         if self.deadline_ns.is_some_and(|deadline_ns| deadline_ns <= now_ns) {
             return Some(SpinEnd::Late);
         }
@@ -152,10 +162,32 @@ impl Spinner<'_> {
             _ if spent_ns < SELFISH_NS => return None,
             _ => {}
         }
-        std::thread::yield_now();
-        let was_taken = self.clock.now_ns().saturating_sub(now_ns) >= TAKEN_NS;
-        was_taken.then_some(SpinEnd::CoreIsWanted)
+        core.is_taken(now_ns, self.clock).then_some(SpinEnd::CoreIsWanted)
     }
+}
+
+/// The core of a spinning thread, which it offers to others.
+#[derive(Debug, Default)]
+struct OfferedCore {
+    switches_seen: Option<i64>,
+}
+
+impl OfferedCore {
+    /// Offers the core. True if somebody took it for long: a wish that will come back.
+    ///
+    /// An interrupt takes it for long, too, and so does the host of a virtual machine, hundreds of times a second on a busy
+    /// one. They would take it from whoever had it: only a thread that ran instead of this one wants it.
+    fn is_taken(&mut self, now_ns: u64, clock: &Clock) -> bool {
+        let before = *self.switches_seen.get_or_insert_with(involuntary_switches);
+        std::thread::yield_now();
+        clock.now_ns().saturating_sub(now_ns) >= TAKEN_NS && involuntary_switches() != before
+    }
+}
+
+/// How often the calling thread was made to give its core to another, by an offer as well as by force; 0 if the system
+/// does not say.
+fn involuntary_switches() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.involuntary_context_switches())
 }
 
 #[cfg(test)]
@@ -203,11 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn a_wanted_core_is_left_alone() {
+    fn a_core_that_is_always_wanted_is_left_alone() {
         let mut history = history();
-        history.spun(SPIN_NS, SpinEnd::CoreIsWanted);
+        (0..3).for_each(|_| history.spun(SPIN_NS, SpinEnd::CoreIsWanted));
         let tried = (0..64).filter(|_| history.limit_ns(WaitPolicy::Adaptive) > 0).count();
         assert_eq!(tried, 1);
+    }
+
+    #[test]
+    fn a_core_that_was_wanted_once_is_soon_used_again() {
+        let mut history = history();
+        history.spun(SPIN_NS, SpinEnd::CoreIsWanted);
+        let slept = (0..100).filter(|_| {
+            let spins = history.limit_ns(WaitPolicy::Adaptive) > 0;
+            if spins {
+                history.spun(SPIN_NS, SpinEnd::Found);
+            }
+            !spins
+        });
+        assert_eq!(slept.count(), 3 + 1);
     }
 
     #[test]
@@ -218,12 +264,13 @@ mod tests {
             deadline_ns,
             clock: &Clock::Real,
         };
+        let mut core = OfferedCore::default();
         let adaptive = spinner(SPIN_NS, Some(1000 + SPIN_NS - 1));
-        assert_eq!(adaptive.end_at(1000 + SELFISH_NS - 1), None);
-        assert_eq!(adaptive.end_at(1000 + SPIN_NS - 1), Some(SpinEnd::Late));
-        assert_eq!(spinner(SPIN_NS, None).end_at(1000 + SPIN_NS), Some(SpinEnd::InVain));
-        assert_eq!(spinner(0, None).end_at(1000), Some(SpinEnd::NotAllowed));
-        assert_eq!(spinner(u64::MAX, None).end_at(u64::MAX - 1), None);
+        assert_eq!(adaptive.end_at(1000 + SELFISH_NS - 1, &mut core), None);
+        assert_eq!(adaptive.end_at(1000 + SPIN_NS - 1, &mut core), Some(SpinEnd::Late));
+        assert_eq!(spinner(SPIN_NS, None).end_at(1000 + SPIN_NS, &mut core), Some(SpinEnd::InVain));
+        assert_eq!(spinner(0, None).end_at(1000, &mut core), Some(SpinEnd::NotAllowed));
+        assert_eq!(spinner(u64::MAX, None).end_at(u64::MAX - 1, &mut core), None);
     }
 
     #[test]

@@ -11,8 +11,10 @@ use super::{EventLoop, Object, Timer};
 use crate::io::driver::Token;
 use crate::io::link::{Link, RxOwner};
 
-/// How long an application may be away before the loop reads for it again.
+/// How long an application may be away at first before the loop reads for it again.
 const LOOK_INTERVAL_NS: u64 = 5 * NS_PER_MS;
+/// Where applications keep coming back, looks are rarer and rarer: each takes the core from one that spins.
+const LOOK_INTERVAL_MAX_BUSY_NS: u64 = 40 * NS_PER_MS;
 /// While every application sleeps in the kernel on its descriptors there is no hurry to look.
 const LOOK_INTERVAL_MAX_NS: u64 = 160 * NS_PER_MS;
 /// But a peer that sends PINGs, or answers ours, must not be unread for long once an application is busy.
@@ -80,24 +82,27 @@ impl EventLoop {
     /// Takes links back from applications that have not come back since the last look.
     pub(super) fn look_at_leased(&mut self) {
         self.leased.timer_is_set = false;
-        let mut all_parked = true;
+        let mut all_came_back = true;
         let mut interval_max_ns = LOOK_INTERVAL_MAX_NS;
         for (link, seen) in std::mem::take(&mut self.leased.links) {
             let presence = link.socket.presence();
             let visits = presence.visits();
             let is_parked = presence.is_parked();
-            all_parked &= is_parked;
+            if !is_parked {
+                interval_max_ns = interval_max_ns.min(LOOK_INTERVAL_MAX_BUSY_NS);
+            }
+            if link.has_heartbeat() {
+                interval_max_ns = interval_max_ns.min(LOOK_INTERVAL_MAX_PINGED_NS);
+            }
             if is_parked || visits != seen {
-                if link.has_heartbeat() {
-                    interval_max_ns = LOOK_INTERVAL_MAX_PINGED_NS;
-                }
                 self.leased.links.push((link, visits));
             } else {
+                all_came_back = false;
                 self.take_back(&link);
             }
         }
         let doubled = (self.leased.interval_ns * 2).min(interval_max_ns);
-        self.leased.interval_ns = if all_parked { doubled } else { LOOK_INTERVAL_NS };
+        self.leased.interval_ns = if all_came_back { doubled } else { LOOK_INTERVAL_NS };
         self.set_lease_timer();
     }
 
