@@ -19,6 +19,8 @@ use crate::role::Side;
 
 /// Windows on the way at once.
 const WINDOWS: u32 = 2;
+/// The publisher looks at the clock so often, so that reading it does not become the measurement.
+const MESSAGES_PER_LOOK: u64 = 64;
 /// A batch of libzmq's, 8 KiB, holds so many messages of 64 bytes.
 const UNCOUNTED_MESSAGES_MAX: u32 = 128;
 /// After the first greeting; every pause is twice the last one, so that they do not fill the queues
@@ -69,13 +71,18 @@ pub fn publish<P: Peer>(job: &mut Job<'_, P>) -> Result<RoleReport> {
     let mut flow = Flow { window, sent: 0, unread: 0 };
     let mut message = Header::WarmUp.message(size);
     let warm_until_ns = now_ns() + job.setting.warm_up_ns;
-    while now_ns() < warm_until_ns {
+    let mut warmed = 0_u64;
+    while !warmed.is_multiple_of(MESSAGES_PER_LOOK) || now_ns() < warm_until_ns {
         flow.send(&mut publisher, &mut acknowledged, &message)?;
+        warmed += 1;
     }
     job.meter.begin();
     let started_ns = now_ns();
-    let mut sequence = 0;
-    while sequence == 0 || now_ns() - started_ns < job.setting.duration_ns {
+    let mut sequence = 0_u64;
+    while sequence == 0
+        || !sequence.is_multiple_of(MESSAGES_PER_LOOK)
+        || now_ns() - started_ns < job.setting.duration_ns
+    {
         Header::Measured(sequence).write(&mut message);
         flow.send(&mut publisher, &mut acknowledged, &message)?;
         sequence += 1;

@@ -120,6 +120,44 @@ fn the_short_way_is_as_wide_as_it_was_opened_and_closed_by_everything_else() {
     }
 }
 
+/// A message that is encoded in another's slab takes the short way where it follows on the last one there, and only there.
+#[test]
+fn encoded_messages_take_the_short_way_where_they_follow_on() {
+    let (mut pool, mut own) = (SlabPool::new(64), SlabPool::new(64));
+    let (mut w, mut r) = stream(6);
+    let mut shared = pool.writer(64).expect("memory");
+    let mut other = pool.writer(64).expect("memory");
+    shared.put(b"abcdef");
+    other.put(b"ABCDEF");
+    assert_eq!(w.try_commit_filled(&shared, 0, 1), None, "it was not opened");
+    w.append_filled(&shared, 0, 1);
+    w.open_short_way(u64::MAX);
+    assert_eq!(w.try_commit_filled(&shared, 1, 2), None, "inside a message");
+    assert!(w.commit(1));
+    w.open_short_way(2);
+    assert_eq!(w.try_commit_filled(&other, 1, 2), None, "another slab");
+    assert_eq!(w.try_commit_filled(&shared, 2, 3), None, "there is a gap");
+    assert_eq!(w.try_commit_filled(&shared, 1, 4), None, "too long");
+    assert_eq!(w.try_commit_short(0, b""), None, "not our own slab");
+    assert_eq!(w.try_commit_filled(&shared, 1, 2), Some(false));
+    assert_eq!(w.try_commit_filled(&shared, 2, 3), Some(false));
+    assert_eq!(w.try_commit_filled(&shared, 3, 4), None, "as wide as it was opened");
+    r.ask_to_be_told();
+    w.open_short_way(u64::MAX);
+    assert_eq!(w.try_commit_filled(&shared, 3, 5), Some(true));
+    w.append_copy(&mut own, b"", b"!").expect("memory");
+    let _ = w.commit(1);
+    w.open_short_way(u64::MAX);
+    assert_eq!(w.try_commit_filled(&shared, 5, 6), None, "own bytes came between");
+    w.append_filled(&shared, 5, 6);
+    let _ = w.commit(1);
+    w.open_short_way(u64::MAX);
+    shared.put(b"g");
+    assert_eq!(w.try_commit_filled(&shared, 6, 7), None, "no credit");
+    assert_eq!(text(&mut r), b"abcde!f");
+    assert_eq!((w.messages_written(), w.committed_bytes()), (6, 7));
+}
+
 #[test]
 fn a_mark_that_became_smaller_is_acknowledged_by_its_own_steps() {
     let mut pool = SlabPool::new(64);

@@ -19,6 +19,11 @@ enum Tail {
 }
 
 impl Tail {
+    #[inline(always)]
+    fn at(slab: &SlabWriter, offset: usize) -> Self {
+        Self::Other { slab: slab.slab().address(), end: slab.address_of(offset) }
+    }
+
     fn start_of(bytes: &Bytes) -> Self {
         Self::Other { slab: bytes.slab().address(), end: bytes.as_ptr() as usize }
     }
@@ -28,8 +33,8 @@ impl Tail {
     }
 }
 
-/// What may follow without a question: the tail is our own, nothing is uncommitted, the slab has room for so many bytes,
-/// and there is credit for so many messages.
+/// What may follow at the tail without a question: nothing is uncommitted, there is room for so many bytes where the tail
+/// is our own, and credit for so many messages.
 #[derive(Clone, Copy, Default)]
 struct ShortWay {
     /// 0 while it is closed.
@@ -37,16 +42,26 @@ struct ShortWay {
     messages: u64,
 }
 
+impl ShortWay {
+    /// What is left behind a message of `total` bytes. `None`: it is too long.
+    #[inline(always)]
+    fn behind(self, total: usize) -> Option<Self> {
+        let bytes = self.bytes.checked_sub(total)?;
+        let messages = self.messages.saturating_sub(1);
+        Some(Self { bytes: if messages == 0 { 0 } else { bytes }, messages })
+    }
+}
+
 /// The writing end of a stream. The fields are in the order of their use, message by message: with a thousand peers the
-/// lines touched for each are what a publisher waits for.
-#[repr(C)]
+/// lines touched for each are what a publisher waits for. Those of a message that is encoded already are on the first one.
+#[repr(C, align(64))]
 pub struct StreamWriter {
     short_way: ShortWay,
     committed: u64,
     shared: Arc<Shared>,
     messages_written: u64,
-    slab: Option<SlabWriter>,
     tail: Tail,
+    slab: Option<SlabWriter>,
     /// Bytes behind those committed.
     uncommitted: u64,
     consumed_seen: u64,
@@ -137,11 +152,10 @@ impl StreamWriter {
     /// Appends bytes `start..end` of a slab that somebody else fills (received bytes, a batch shared by a fan-out).
     #[inline]
     pub fn append_filled(&mut self, slab: &SlabWriter, start: usize, end: usize) {
-        let at = |offset| Tail::Other { slab: slab.slab().address(), end: slab.address_of(offset) };
-        if self.tail != at(start) {
+        if self.tail != Tail::at(slab, start) {
             self.staged.push(Segment { bytes: slab.bytes(start, end), base: self.written() });
         }
-        self.appended(at(end), end - start);
+        self.appended(Tail::at(slab, end), end - start);
     }
 
     /// Appends `bytes` by reference.
@@ -202,9 +216,14 @@ impl StreamWriter {
     /// where the next bytes would begin a segment or belong to a message that was begun.
     #[inline]
     pub fn open_short_way(&mut self, bytes_max: u64) {
-        let (Tail::Own, 0, Some(slab)) = (self.tail, self.uncommitted, &self.slab) else { return };
+        let room = match (self.tail, &self.slab) {
+            _ if self.has_uncommitted() => return,
+            (Tail::Own, Some(slab)) => slab.room() as u64,
+            (Tail::Other { .. }, _) => u64::MAX, // what may follow there is encoded already
+            _ => return,
+        };
         let messages = self.credit_seen();
-        let bytes = if messages > 0 { bytes_max.min(slab.room() as u64) as usize } else { 0 };
+        let bytes = if messages > 0 { bytes_max.min(room) as usize } else { 0 };
         self.short_way = ShortWay { bytes, messages };
     }
 
@@ -218,13 +237,30 @@ impl StreamWriter {
     #[inline(always)]
     pub fn try_commit_short(&mut self, header: u16, body: &[u8]) -> Option<bool> {
         let total = 2 + body.len();
-        let bytes = self.short_way.bytes.checked_sub(total)?;
-        let slab = self.slab.as_mut()?;
+        let rest = self.short_way.behind(total)?;
+        let (Tail::Own, Some(slab)) = (self.tail, self.slab.as_mut()) else { return None };
         slab.prefetch_spare();
         slab.put_with_short_header(header, body);
-        let messages = self.short_way.messages - 1;
-        self.short_way = ShortWay { bytes: if messages == 0 { 0 } else { bytes }, messages };
+        self.short_way = rest;
         Some(self.publish(total as u64, 1))
+    }
+
+    /// As [`try_commit_short`](Self::try_commit_short), for bytes `start..end` of a slab that somebody else fills, where they
+    /// follow on those committed last.
+    #[inline(always)]
+    pub fn try_commit_filled(
+        &mut self,
+        slab: &SlabWriter,
+        start: usize,
+        end: usize,
+    ) -> Option<bool> {
+        let rest = self.short_way.behind(end - start)?;
+        if self.tail != Tail::at(slab, start) {
+            return None;
+        }
+        self.tail = Tail::at(slab, end);
+        self.short_way = rest;
+        Some(self.publish((end - start) as u64, 1))
     }
 
     /// Forgets everything appended since the last commit.

@@ -390,6 +390,11 @@ impl FanOut {
         self.only_last = false;
         for slot in &self.matching {
             let Some(pipe) = scope.pipes.get_mut(*slot) else { continue };
+            if let (Some(slab), Some(range)) = (&self.slab, encoded)
+                && pipe.try_send_encoded(slab, range, scope.clock, may_write)
+            {
+                continue;
+            }
             if !pipe.has_room(scope.clock) {
                 self.dropped_messages += 1;
                 continue;

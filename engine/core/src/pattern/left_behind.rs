@@ -4,7 +4,8 @@
 //! otherwise leave its answer to the I/O thread, which has to be woken for it. The I/O thread still looks after
 //! everything that is noted here: a thread that never waits, or ends, loses nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use zeroring_base::sync::thread_mark;
@@ -18,6 +19,9 @@ const CLEARED_FROM: usize = 64;
 /// Connections written by one call. The others have their turn at the next look, or with the I/O thread.
 const WRITES_MAX: usize = 32;
 
+/// Numbers rounds, over all threads.
+static NEXT_ROUND: AtomicU64 = AtomicU64::new(1);
+
 /// The list of one thread.
 struct Noted(Vec<Weak<Link>>);
 
@@ -30,27 +34,38 @@ impl Drop for Noted {
 
 thread_local! {
     static NOTED: RefCell<Noted> = const { RefCell::new(Noted(Vec::new())) };
+    /// The present round of this thread, which ends when it writes; 0 before the first note of a round.
+    static ROUND: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Something was queued for this connection and not written.
+/// Something was queued for this connection and not written. Returns the round, in which it
+/// [needs not be noted again](is_noted_in); 0 if it is not noted.
+///
+/// Under a virtual clock one thread plays all parts: there nothing needs to be noted, and each socket looks after its own.
 #[inline]
-pub(super) fn note(link: &Arc<Link>, clock: &Clock) {
-    if !is_noted(link, clock) {
-        add(link);
-    }
+pub(super) fn note(link: &Arc<Link>, clock: &Clock) -> u64 {
+    let is_noted = clock.is_virtual() || link.left_behind_by() == thread_mark() || add(link);
+    if is_noted { round() } else { 0 }
 }
 
-/// True if this thread will look after what it leaves behind for this connection. Under a virtual clock one thread plays
-/// all parts: there nothing needs to be noted, and each socket looks after its own.
+/// True if this thread will look after what it leaves behind for a connection that it noted in this round.
 #[inline(always)]
-pub(super) fn is_noted(link: &Link, clock: &Clock) -> bool {
-    link.left_behind_by() == thread_mark() || clock.is_virtual()
+pub(super) fn is_noted_in(round: u64, clock: &Clock) -> bool {
+    round != 0 && round == ROUND.get() || clock.is_virtual()
 }
 
+fn round() -> u64 {
+    if ROUND.get() == 0 {
+        // Relaxed: it only makes numbers that no other thread has.
+        ROUND.set(NEXT_ROUND.fetch_add(1, Ordering::Relaxed));
+    }
+    ROUND.get()
+}
+
+/// False if the thread is about to end: then the I/O thread writes.
 #[cold]
-fn add(link: &Arc<Link>) {
-    // Fails when the thread is about to end: then the I/O thread writes.
-    let _ = NOTED.try_with(|noted| {
+fn add(link: &Arc<Link>) -> bool {
+    let added = NOTED.try_with(|noted| {
         let noted = &mut noted.borrow_mut().0;
         link.set_left_behind_by(thread_mark());
         noted.push(Arc::downgrade(link));
@@ -58,6 +73,7 @@ fn add(link: &Arc<Link>) {
             noted.retain(|link| link.strong_count() > 0);
         }
     });
+    added.is_ok()
 }
 
 /// Writes what this thread left behind, to a number of connections. What the kernel does not take the I/O thread writes.
@@ -67,6 +83,7 @@ pub(crate) fn write(clock: &Clock) {
         let first = noted.len().saturating_sub(WRITES_MAX);
         if noted.is_empty() { Vec::new() } else { noted.split_off(first) }
     });
+    ROUND.set(0);
     let mut has_written = false;
     for link in taken.unwrap_or_default().iter().filter_map(Weak::upgrade) {
         forget(&link);
@@ -101,6 +118,24 @@ mod tests {
         assert_eq!((is_ours(&link), NOTED.with_borrow(|noted| noted.0.len())), (true, 1));
         write(&Clock::Real);
         assert_eq!((is_ours(&link), NOTED.with_borrow(|noted| noted.0.len())), (false, 0));
+    }
+
+    #[test]
+    fn a_round_ends_when_the_thread_writes_and_is_no_other_threads() {
+        let link = link_without_threads();
+        let rounds: Vec<u64> = (0..3)
+            .map(|_| {
+                let round = note(&link, &Clock::Real);
+                assert_eq!(note(&link, &Clock::Real), round, "once in a round");
+                assert!(is_noted_in(round, &Clock::Real) && !is_noted_in(0, &Clock::Real));
+                let there = std::thread::spawn(move || is_noted_in(round, &Clock::Real));
+                assert!(!there.join().expect("no panic"));
+                write(&Clock::Real);
+                assert!(!is_noted_in(round, &Clock::Real));
+                round
+            })
+            .collect();
+        assert!(rounds[0] < rounds[1] && rounds[1] < rounds[2]);
     }
 
     #[test]

@@ -15,13 +15,14 @@ use crate::io::link::{Flushed, RxOwner};
 use crate::pipe::{Part, PipeReader, PipeWriter, inproc_high_water_mark};
 use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
 
-/// One peer of a socket. What is touched for each message stands first, on lines of its own: with a thousand peers those
-/// lines are what a publisher waits for.
+/// One peer of a socket. What is touched for each message stands first, on two lines: with a thousand peers those are what a
+/// publisher waits for.
 #[repr(C, align(64))]
 pub struct Pipe {
-    writer: PipeWriter,
     /// Who is at the other end.
     pub peer: PipePeer,
+    /// The round in which the connection was last noted as one that something was left behind for.
+    noted_in: u64,
     /// The other end is closed; the pipe goes when everything it sent was read.
     pub is_gone: bool,
     /// Its peer's name was taken: nothing it sends is delivered.
@@ -32,6 +33,7 @@ pub struct Pipe {
     pub survives_reconnect: bool,
     /// A full batch: what is queued is written when there is so much. More than usual while the kernel takes nothing.
     batch_bytes: u64,
+    writer: PipeWriter,
     pace: Pace,
     reader: PipeReader,
     /// Its name.
@@ -77,6 +79,7 @@ impl Pipe {
             writer: new.writer,
             reader: new.reader,
             pace: Pace::default(),
+            noted_in: 0,
             batch_bytes: limits::FLUSH_BYTES as u64,
             blocked_bytes: 0,
         }
@@ -293,14 +296,49 @@ impl Pipe {
         true
     }
 
+    /// As [`try_send_short`](Self::try_send_short), for a message that is encoded in `slab` already. `may_write` as for
+    /// [`commit`](Self::commit).
+    #[inline(always)]
+    pub fn try_send_encoded(
+        &mut self,
+        slab: &SlabWriter,
+        (start, end): (usize, usize),
+        clock: &Clock,
+        may_write: bool,
+    ) -> bool {
+        if self.is_gone {
+            return false;
+        }
+        let Some(told) = self.writer.try_send_encoded(slab, start, end) else { return false };
+        let own_bytes = (end - start) as u64;
+        let follows = match may_write {
+            true => self.follows_others(own_bytes, clock),
+            false => self.lies_behind_others(own_bytes, clock),
+        };
+        if told || !follows {
+            self.committed(told, own_bytes, clock, may_write);
+        }
+        true
+    }
+
     /// True if a message of `own_bytes` that was committed needs nothing else: it waits to be read, or to be written with
     /// what this thread left behind before it.
     #[inline(always)]
     fn follows_others(&self, own_bytes: u64, clock: &Clock) -> bool {
-        let PipePeer::Link(link) = &self.peer else { return true };
-        !self.pace.is_look_due(self.writer.messages_written())
-            && self.writer.unread_bytes() > own_bytes
-            && left_behind::is_noted(link, clock)
+        let is_look_due = self.pace.is_look_due(self.writer.messages_written());
+        self.lies_behind_others(own_bytes, clock) && (!is_look_due || !self.is_to_connection())
+    }
+
+    #[inline(always)]
+    fn lies_behind_others(&self, own_bytes: u64, clock: &Clock) -> bool {
+        !self.is_to_connection()
+            || self.writer.unread_bytes() > own_bytes
+                && left_behind::is_noted_in(self.noted_in, clock)
+    }
+
+    #[inline(always)]
+    fn is_to_connection(&self) -> bool {
+        matches!(self.peer, PipePeer::Link(_))
     }
 
     /// Forgets the unfinished message.
@@ -328,9 +366,9 @@ impl Pipe {
     }
 
     #[inline]
-    fn note_left_behind(&self, clock: &Clock) {
+    fn note_left_behind(&mut self, clock: &Clock) {
         if let PipePeer::Link(link) = &self.peer {
-            left_behind::note(link, clock);
+            self.noted_in = left_behind::note(link, clock);
         }
     }
 

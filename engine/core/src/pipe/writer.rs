@@ -79,6 +79,19 @@ impl PipeWriter {
         stream.try_commit_short(u16::from_le_bytes([0, length]), body)
     }
 
+    /// Puts and commits a message that is encoded in `slab` at `start..end`, if the [short way](Self::open_short_way) is open
+    /// for it and it follows on the last one there. `None`: nothing was done. Otherwise as [`commit`](Self::commit).
+    #[inline(always)]
+    pub fn try_send_encoded(
+        &mut self,
+        slab: &SlabWriter,
+        start: usize,
+        end: usize,
+    ) -> Option<bool> {
+        let Kind::Stream(stream) = &mut self.0 else { return None };
+        stream.try_commit_filled(slab, start, end)
+    }
+
     /// Appends one part whose bytes are already encoded as a frame in `slab` at `start..end` (fan-out).
     #[inline]
     pub fn put_encoded(&mut self, slab: &SlabWriter, start: usize, end: usize) {
