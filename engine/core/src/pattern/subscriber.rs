@@ -193,6 +193,13 @@ impl Subscriber {
         }
     }
 
+    /// True if what comes from the [queue](Self::fair) next is a message that matches, whatever it is.
+    #[inline(always)]
+    pub fn matches_next(&self, inverted: bool) -> bool {
+        let is_between_messages = self.ahead.is_none() && !self.inside_received;
+        is_between_messages && (!self.is_sub || self.set.matches_all() && !inverted)
+    }
+
     /// Gives the body of a matching message of one part to `take`, if it is short and its bytes are at hand; returns the
     /// slot it came from, and what `take` made of it. `None`: something else is to be done first, or `take` did not want it.
     /// Messages that do not match are passed over.

@@ -331,15 +331,18 @@ impl SocketCore {
             return None;
         }
         let pipes = &mut self.pipes;
-        let (slot, taken) = match &mut self.pattern {
-            Pattern::Distribute { fair: Some(fair), .. } => {
-                fair.try_recv_short(pipes, body_bytes_max, take)
+        let inverted = self.options.invert_matching;
+        let fair = match &mut self.pattern {
+            Pattern::Distribute { fair: Some(fair), .. } => Ok(fair),
+            Pattern::Subscriber(subscriber) if subscriber.matches_next(inverted) => {
+                Ok(subscriber.fair())
             }
-            Pattern::Subscriber(subscriber) => {
-                let inverted = self.options.invert_matching;
-                subscriber.try_recv_short(pipes, inverted, body_bytes_max, take)
-            }
-            _ => None,
+            Pattern::Subscriber(subscriber) => Err(subscriber),
+            _ => return None,
+        };
+        let (slot, taken) = match fair {
+            Ok(fair) => fair.try_recv_short(pipes, body_bytes_max, take),
+            Err(choosy) => choosy.try_recv_short(pipes, inverted, body_bytes_max, take),
         }?;
         self.recv_more = false;
         self.pipes.received_from(slot);

@@ -56,8 +56,14 @@ impl SubscriptionSet {
     /// Whether a subscribed prefix starts `topic`.
     #[must_use]
     pub fn matches(&self, topic: &[u8]) -> bool {
+        self.matches_all() || self.tree.prefixes(topic).any(|node| *self.tree.value(node) > 0)
+    }
+
+    /// Whether the empty prefix is subscribed, which starts every topic.
+    #[inline]
+    #[must_use]
+    pub fn matches_all(&self) -> bool {
         *self.tree.value(ROOT) > 0
-            || self.tree.prefixes(topic).any(|node| *self.tree.value(node) > 0)
     }
 
     /// The distinct prefixes in byte order.
