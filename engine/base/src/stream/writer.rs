@@ -47,7 +47,7 @@ impl ShortWay {
     #[inline(always)]
     fn behind(self, total: usize) -> Option<Self> {
         let bytes = self.bytes.checked_sub(total)?;
-        let messages = self.messages.saturating_sub(1);
+        let messages = self.messages.wrapping_sub(1); // with room for bytes there is room for a message
         Some(Self { bytes: if messages == 0 { 0 } else { bytes }, messages })
     }
 }

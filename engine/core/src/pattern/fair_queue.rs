@@ -7,6 +7,7 @@
 use zeroring_base::{Message, barrier};
 
 use super::Pipes;
+use crate::pipe::TakeShort;
 
 /// Empty pipes in a row after which they are made to leave the queue.
 const LOOKED_AT_MAX: usize = 32;
@@ -78,21 +79,20 @@ impl FairQueue {
         self.recv_from_others(pipes, part)
     }
 
-    /// Gives the body of a message of one part to `take`, if it is short and its bytes are at hand; returns the slot it came
-    /// from, and what `take` made of it. `None`: something else is to be done first, or `take` did not want it; nothing was
-    /// done.
+    /// Gives the body of a message of one part to `taker`, if it is short and its bytes are at hand; returns the slot it came
+    /// from, and what the taker made of it. `None`: something else is to be done first, or the taker did not want it; nothing
+    /// was done.
     #[inline(always)]
-    pub fn try_recv_short<T>(
+    pub fn try_recv_short<T: TakeShort>(
         &mut self,
         pipes: &mut Pipes,
-        body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Option<(usize, T)> {
+        taker: &mut T,
+    ) -> Option<(usize, T::Taken)> {
         if self.inside_message || self.leaves_after_message {
             return None;
         }
         let slot = *self.active.get(self.current)?;
-        let taken = pipes.get_mut(slot)?.try_read_short(body_bytes_max, take)?;
+        let taken = pipes.get_mut(slot)?.try_read_short(taker)?;
         self.next();
         Some((slot, taken))
     }

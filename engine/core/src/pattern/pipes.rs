@@ -12,7 +12,7 @@ use super::left_behind;
 use super::pace::Pace;
 use crate::io::command::EndpointId;
 use crate::io::link::{Flushed, RxOwner};
-use crate::pipe::{Part, PipeReader, PipeWriter, inproc_high_water_mark};
+use crate::pipe::{Part, PipeReader, PipeWriter, TakeShort, inproc_high_water_mark};
 use crate::socket::{NewPipe, PeerInfo, PipeId, PipePeer, SocketCommand};
 
 /// One peer of a socket. What is touched for each message stands first, on two lines: with a thousand peers those are what a
@@ -98,15 +98,11 @@ impl Pipe {
         true
     }
 
-    /// Gives the body of a short message of one part to `take` and says what that made of it, see
+    /// Gives the body of a short message of one part to `taker` and says what that made of it, see
     /// [`PipeReader::try_next_short`]. `None`: something else is to be done first, and nothing was done.
     #[inline(always)]
-    pub fn try_read_short<T>(
-        &mut self,
-        body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Option<T> {
-        let (taken, tell) = self.reader.try_next_short(body_bytes_max, take)?;
+    pub fn try_read_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<T::Taken> {
+        let (taken, tell) = self.reader.try_next_short(taker)?;
         if tell {
             self.return_credit();
         }
@@ -311,9 +307,9 @@ impl Pipe {
         }
         let Some(told) = self.writer.try_send_encoded(slab, start, end) else { return false };
         let own_bytes = (end - start) as u64;
-        let follows = match may_write {
-            true => self.follows_others(own_bytes, clock),
-            false => self.lies_behind_others(own_bytes, clock),
+        let follows = match &self.peer {
+            PipePeer::Link(_) if !may_write => self.lies_behind_others(own_bytes, clock),
+            _ => self.follows_others(own_bytes, clock),
         };
         if told || !follows {
             self.committed(told, own_bytes, clock, may_write);
@@ -325,20 +321,16 @@ impl Pipe {
     /// what this thread left behind before it.
     #[inline(always)]
     fn follows_others(&self, own_bytes: u64, clock: &Clock) -> bool {
+        if !matches!(self.peer, PipePeer::Link(_)) {
+            return true;
+        }
         let is_look_due = self.pace.is_look_due(self.writer.messages_written());
-        self.lies_behind_others(own_bytes, clock) && (!is_look_due || !self.is_to_connection())
+        !is_look_due && self.lies_behind_others(own_bytes, clock)
     }
 
     #[inline(always)]
     fn lies_behind_others(&self, own_bytes: u64, clock: &Clock) -> bool {
-        !self.is_to_connection()
-            || self.writer.unread_bytes() > own_bytes
-                && left_behind::is_noted_in(self.noted_in, clock)
-    }
-
-    #[inline(always)]
-    fn is_to_connection(&self) -> bool {
-        matches!(self.peer, PipePeer::Link(_))
+        self.writer.unread_bytes() > own_bytes && left_behind::is_noted_in(self.noted_in, clock)
     }
 
     /// Forgets the unfinished message.

@@ -5,6 +5,7 @@ use zeroring_base::{Message, PartRef};
 use super::fair_queue::FairQueue;
 use super::topic::{Removed, SubscriptionSet};
 use super::{NO_SLOT, Pipes, Refused, Scope};
+use crate::pipe::TakeShort;
 
 const SUBSCRIBE: &[u8] = b"\x09SUBSCRIBE";
 const CANCEL: &[u8] = b"\x06CANCEL";
@@ -23,6 +24,26 @@ pub struct Subscriber {
     ahead: Option<Ahead>,
     /// Slots that the parts of the user's present upstream message go to.
     upstream: Option<Vec<usize>>,
+}
+
+/// Takes what matches, and makes nothing of the rest.
+struct TakeMatching<'a, T> {
+    /// XSUB has none.
+    filter: Option<&'a SubscriptionSet>,
+    inverted: bool,
+    taker: &'a mut T,
+}
+
+impl<T: TakeShort> TakeShort for TakeMatching<'_, T> {
+    type Taken = Option<T::Taken>;
+
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Option<Self::Taken> {
+        match self.filter.is_none_or(|set| set.matches(body) != self.inverted) {
+            true => self.taker.take(body).map(Some),
+            false => Some(None),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -200,29 +221,23 @@ impl Subscriber {
         is_between_messages && (!self.is_sub || self.set.matches_all() && !inverted)
     }
 
-    /// Gives the body of a matching message of one part to `take`, if it is short and its bytes are at hand; returns the
-    /// slot it came from, and what `take` made of it. `None`: something else is to be done first, or `take` did not want it.
-    /// Messages that do not match are passed over.
+    /// Gives the body of a matching message of one part to `taker`, if it is short and its bytes are at hand; returns the
+    /// slot it came from, and what the taker made of it. `None`: something else is to be done first, or the taker did not
+    /// want it. Messages that do not match are passed over.
     #[inline(never)]
-    pub fn try_recv_short<T>(
+    pub fn try_recv_short<T: TakeShort>(
         &mut self,
         pipes: &mut Pipes,
         inverted: bool,
-        body_bytes_max: usize,
-        mut take: impl FnMut(&[u8]) -> Option<T>,
-    ) -> Option<(usize, T)> {
+        taker: &mut T,
+    ) -> Option<(usize, T::Taken)> {
         if self.ahead.is_some() || self.inside_received {
             return None;
         }
-        let (set, is_sub) = (&self.set, self.is_sub);
+        let filter = self.is_sub.then_some(&self.set);
+        let mut matching = TakeMatching { filter, inverted, taker };
         loop {
-            let matching = self.fair.try_recv_short(pipes, body_bytes_max, |body| {
-                match !is_sub || set.matches(body) != inverted {
-                    true => take(body).map(Some),
-                    false => Some(None),
-                }
-            });
-            if let (slot, Some(taken)) = matching? {
+            if let (slot, Some(taken)) = self.fair.try_recv_short(pipes, &mut matching)? {
                 return Some((slot, taken));
             }
         }

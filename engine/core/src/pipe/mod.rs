@@ -16,7 +16,7 @@ mod reader;
 mod writer;
 
 pub use gather::Gather;
-pub use reader::{Part, PipeReader};
+pub use reader::{Part, PipeReader, TakeShort};
 pub use writer::PipeWriter;
 
 use zeroring_base::stream::stream;

@@ -16,6 +16,15 @@ pub enum Part {
     Command(Message),
 }
 
+/// Takes the body of a short message. A closure would do, but for the compiler, which makes a call of it.
+pub trait TakeShort {
+    /// What it makes of a body.
+    type Taken;
+
+    /// Takes a body. `None`: it is not wanted, and stays where it is.
+    fn take(&mut self, body: &[u8]) -> Option<Self::Taken>;
+}
+
 /// Reads frames from a pipe.
 #[derive(Debug)]
 pub struct PipeReader {
@@ -59,22 +68,18 @@ impl PipeReader {
         Some(!part.more() && stream.count_read(1))
     }
 
-    /// Gives the body of a message of one part to `take`, if it is short, has at most `body_bytes_max` and its bytes are at
-    /// hand. `None`: it is not so, or `take` did not want it; nothing was done. Otherwise what `take` made of it, and the
-    /// rest as for [`next_message`](Self::next_message).
+    /// Gives the body of a message of one part to `taker`, if it is short and its bytes are at hand. `None`: it is not so, or
+    /// the taker did not want it; nothing was done. Otherwise what that made of it, and the rest as for
+    /// [`next_message`](Self::next_message).
     #[inline(always)]
-    pub fn try_next_short<T>(
-        &mut self,
-        body_bytes_max: usize,
-        take: impl FnOnce(&[u8]) -> Option<T>,
-    ) -> Option<(T, bool)> {
+    pub fn try_next_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<(T::Taken, bool)> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
         let (&[flags, length], rest) = stream.at_hand().split_first_chunk()?;
         let body = rest.get(..usize::from(length))?;
-        if flags != 0 || body.len() > body_bytes_max {
+        if flags != 0 {
             return None;
         }
-        let taken = take(body)?;
+        let taken = taker.take(body)?;
         stream.advance(2 + usize::from(length));
         Some((taken, stream.count_read(1)))
     }

@@ -39,13 +39,13 @@ use zeroring_base::mailbox::{Receiver, mailbox};
 use zeroring_base::wake::{NoSleep, Waker};
 use zeroring_base::{Message, PartRef, SlabPool, limits};
 use zeroring_zmtp::SocketType;
-use zeroring_zmtp::framing::MAX_SHORT_BODY_BYTES;
 
 use crate::context::Shared;
 use crate::error::{RecvError, SendError, SocketError};
 use crate::monitor::MonitorEvent;
 use crate::options::{ContextOptions, SocketOptions};
 use crate::pattern::{Pattern, Pipes, Refused, Scope};
+use crate::pipe::TakeShort;
 use endpoints::Endpoints;
 use wait::Waiter;
 
@@ -296,37 +296,24 @@ impl SocketCore {
     /// The short way of a short message, as for sending. A function of its own like that one.
     #[inline(never)]
     fn try_recv_short_message(&mut self, part: &mut Message) -> bool {
-        let take = |body: &[u8]| {
-            part.set_copy(body, false);
-            Some(())
-        };
-        self.try_recv_short(limits::INLINE_BODY_BYTES_MAX, take).is_some()
+        self.try_recv_short(&mut IntoMessage(part)).is_some()
     }
 
     #[inline(never)]
     fn try_recv_short_slice(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        self.try_recv_short(buffer.len(), |body| {
-            copy_short(body, &mut buffer[..body.len()]);
-            Some(body.len())
-        })
+        self.try_recv_short(&mut IntoBuffer(buffer))
     }
 
     /// Receives a short message of one part and sends it through `to`: from one queue into the other, touched once. Returns
     /// its size. `None`: something else is to be done first, and nothing was done. Never waits.
     pub fn forward_short(&mut self, to: &mut SocketCore) -> Option<usize> {
-        self.try_recv_short(MAX_SHORT_BODY_BYTES, |body| {
-            to.try_send_short(body).then_some(body.len())
-        })
+        self.try_recv_short(&mut Through(to))
     }
 
-    /// Gives the body of a short message of one part to `take`, if nothing else is to be done first; says what that made of
+    /// Gives the body of a short message of one part to `taker`, if nothing else is to be done first; says what that made of
     /// it. Messages that do not match are passed over, one that is not wanted stays.
     #[inline(always)]
-    fn try_recv_short<T>(
-        &mut self,
-        body_bytes_max: usize,
-        take: impl FnMut(&[u8]) -> Option<T>,
-    ) -> Option<T> {
+    fn try_recv_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<T::Taken> {
         if !self.is_at_ease() {
             return None;
         }
@@ -341,8 +328,8 @@ impl SocketCore {
             _ => return None,
         };
         let (slot, taken) = match fair {
-            Ok(fair) => fair.try_recv_short(pipes, body_bytes_max, take),
-            Err(choosy) => choosy.try_recv_short(pipes, inverted, body_bytes_max, take),
+            Ok(fair) => fair.try_recv_short(pipes, taker),
+            Err(choosy) => choosy.try_recv_short(pipes, inverted, taker),
         }?;
         self.recv_more = false;
         self.pipes.received_from(slot);
@@ -509,6 +496,43 @@ impl SocketCore {
         std::mem::forget(std::mem::take(&mut self.endpoints));
         std::mem::forget(std::mem::take(&mut self.pipes));
         std::mem::forget(std::mem::take(&mut self.pool));
+    }
+}
+
+/// Copies bodies that a message holds itself; of longer ones it is a slice.
+struct IntoMessage<'a>(&'a mut Message);
+
+impl TakeShort for IntoMessage<'_> {
+    type Taken = ();
+
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Option<()> {
+        (body.len() <= limits::INLINE_BODY_BYTES_MAX).then(|| self.0.set_copy(body, false))
+    }
+}
+
+/// Copies bodies that fit.
+struct IntoBuffer<'a>(&'a mut [u8]);
+
+impl TakeShort for IntoBuffer<'_> {
+    type Taken = usize;
+
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Option<usize> {
+        copy_short(body, self.0.get_mut(..body.len())?);
+        Some(body.len())
+    }
+}
+
+/// Sends bodies on.
+struct Through<'a>(&'a mut SocketCore);
+
+impl TakeShort for Through<'_> {
+    type Taken = usize;
+
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Option<usize> {
+        self.0.try_send_short(body).then_some(body.len())
     }
 }
 
