@@ -245,6 +245,17 @@ impl StreamWriter {
         Some(self.publish(total as u64, 1))
     }
 
+    /// As [`try_commit_short`](Self::try_commit_short), for a message whose header has another length.
+    pub fn try_commit_copy(&mut self, header: &[u8], body: &[u8]) -> Option<bool> {
+        let total = header.len() + body.len();
+        let rest = self.short_way.behind(total)?;
+        let (Tail::Own, Some(slab)) = (self.tail, self.slab.as_mut()) else { return None };
+        slab.put(header);
+        slab.put(body);
+        self.short_way = rest;
+        Some(self.publish(total as u64, 1))
+    }
+
     /// As [`try_commit_short`](Self::try_commit_short), for bytes `start..end` of a slab that somebody else fills, where they
     /// follow on those committed last.
     #[inline(always)]

@@ -7,6 +7,7 @@ use zeroring_base::slab::SlabWriter;
 use zeroring_base::stream::NoMemory;
 use zeroring_base::time::Clock;
 use zeroring_base::{Message, PartRef, SlabPool, limits};
+use zeroring_zmtp::framing::{MAX_HEADER_BYTES, MAX_SHORT_BODY_BYTES};
 
 use super::left_behind;
 use super::pace::Pace;
@@ -285,7 +286,8 @@ impl Pipe {
             return false;
         }
         let Some(told) = self.writer.try_send_short(body) else { return false };
-        let own_bytes = 2 + body.len() as u64;
+        let header_bytes = if body.len() <= MAX_SHORT_BODY_BYTES { 2 } else { MAX_HEADER_BYTES };
+        let own_bytes = (header_bytes + body.len()) as u64;
         if told || !self.follows_others(own_bytes, clock) {
             self.committed(told, own_bytes, clock, true);
         }

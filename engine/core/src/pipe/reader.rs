@@ -3,7 +3,7 @@
 use zeroring_base::stream::StreamReader;
 use zeroring_base::{Bytes, Message, limits};
 use zeroring_zmtp::command::Command;
-use zeroring_zmtp::framing::{FrameHeader, parse_header};
+use zeroring_zmtp::framing::{FrameHeader, LONG, parse_header};
 
 use super::conflate::ConflateReader;
 
@@ -74,13 +74,15 @@ impl PipeReader {
     #[inline(always)]
     pub fn try_next_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<(T::Taken, bool)> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
-        let (&[flags, length], rest) = stream.at_hand().split_first_chunk()?;
-        let body = rest.get(..usize::from(length))?;
-        if flags != 0 {
-            return None;
-        }
+        let bytes = stream.at_hand();
+        let (&[flags, length], rest) = bytes.split_first_chunk()?;
+        let (body, frame_bytes) = match flags {
+            0 => (rest.get(..usize::from(length))?, 2 + usize::from(length)),
+            LONG => long_body(bytes)?,
+            _ => return None,
+        };
         let taken = taker.take(body)?;
-        stream.advance(2 + usize::from(length));
+        stream.advance(frame_bytes);
         Some((taken, stream.count_read(1)))
     }
 
@@ -196,6 +198,14 @@ impl PipeReader {
             Kind::Conflate(conflate) => Err(conflate),
         }
     }
+}
+
+/// The body of a frame with a long header, if it is whole in `bytes`, and the length of the frame.
+#[inline(never)]
+fn long_body(bytes: &[u8]) -> Option<(&[u8], usize)> {
+    let header = parse_header(bytes).ok()??;
+    let end = usize::try_from(header.total_bytes()).ok()?;
+    Some((bytes.get(header.header_bytes..end)?, end))
 }
 
 fn is_subscription(body: &[u8]) -> bool {

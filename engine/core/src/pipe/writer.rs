@@ -70,13 +70,15 @@ impl PipeWriter {
         }
     }
 
-    /// Puts and commits a message of one part, if it is short and the short way is open for it. `None`: nothing was done.
+    /// Puts and commits a message of one part, if the short way is open and wide enough for it. `None`: nothing was done.
     /// Otherwise as [`commit`](Self::commit).
     #[inline(always)]
     pub fn try_send_short(&mut self, body: &[u8]) -> Option<bool> {
         let Kind::Stream(stream) = &mut self.0 else { return None };
-        let length = u8::try_from(body.len()).ok()?;
-        stream.try_commit_short(u16::from_le_bytes([0, length]), body)
+        match u8::try_from(body.len()) {
+            Ok(length) => stream.try_commit_short(u16::from_le_bytes([0, length]), body),
+            Err(_) => try_send_long(stream, body),
+        }
     }
 
     /// Puts and commits a message that is encoded in `slab` at `start..end`, if the [short way](Self::open_short_way) is open
@@ -229,6 +231,13 @@ impl PipeWriter {
     pub fn has_uncommitted(&self) -> bool {
         matches!(&self.0, Kind::Stream(stream) if stream.has_uncommitted())
     }
+}
+
+#[inline(never)]
+fn try_send_long(stream: &mut StreamWriter, body: &[u8]) -> Option<bool> {
+    let mut header = [0; 9];
+    let header_bytes = encode_header(0, body.len(), &mut header);
+    stream.try_commit_copy(&header[..header_bytes], body)
 }
 
 fn put_newest(conflate: &mut ConflateWriter, frames: &[u8]) {

@@ -210,9 +210,9 @@ fn a_full_batch_is_written_at_once() {
     while bench.unwritten_bytes() > 0 {
         bench.send(b"tick"); // from here on batches begin empty: frames of a power of two fill one exactly
     }
-    for body_bytes in [254, 250, 62] {
+    for body_bytes in [254, 250, 62, 503, 1015] {
         for _ in 0..5000 {
-            bench.send(&[7; 254][..body_bytes]);
+            bench.send(&[7; 1015][..body_bytes]);
             assert!(bench.unwritten_bytes() < limits::FLUSH_BYTES as u64);
         }
     }
