@@ -30,7 +30,7 @@ const HINTS_MAX: u32 = 16;
 /// At the least every 64th wait spins, to notice that it pays again.
 const RAREST: u32 = 6;
 const MISSES_MAX: u32 = MISSES_FORGIVEN + RAREST;
-/// A spin that ended because others want the core counts as much as so many that paid.
+/// A spin that ended because others want the core counts as much as so many in which nobody took it.
 const WANTED_WEIGHT: u32 = 2;
 
 /// What one socket's waits were like.
@@ -89,7 +89,10 @@ impl SpinHistory {
             SpinEnd::Found if limit_ns > 0 => {
                 (self.misses, self.wanted) = (0, self.wanted.saturating_sub(1));
             }
-            SpinEnd::InVain => self.misses = (self.misses + 1).min(MISSES_MAX),
+            SpinEnd::InVain => {
+                self.misses = (self.misses + 1).min(MISSES_MAX);
+                self.wanted = self.wanted.saturating_sub(1);
+            }
             SpinEnd::CoreIsWanted => self.wanted = (self.wanted + WANTED_WEIGHT).min(RAREST),
             SpinEnd::Found | SpinEnd::Late | SpinEnd::NotAllowed => {}
         }
@@ -169,7 +172,8 @@ impl Spinner<'_> {
 /// The core of a spinning thread, which it offers to others.
 #[derive(Debug, Default)]
 struct OfferedCore {
-    switches_seen: Option<i64>,
+    /// Switches before the first offer.
+    switches_before: Option<Option<i64>>,
 }
 
 impl OfferedCore {
@@ -178,16 +182,23 @@ impl OfferedCore {
     /// An interrupt takes it for long, too, and so does the host of a virtual machine, hundreds of times a second on a busy
     /// one. They would take it from whoever had it: only a thread that ran instead of this one wants it.
     fn is_taken(&mut self, now_ns: u64, clock: &Clock) -> bool {
-        let before = *self.switches_seen.get_or_insert_with(involuntary_switches);
+        let before = *self.switches_before.get_or_insert_with(involuntary_switches);
         std::thread::yield_now();
-        clock.now_ns().saturating_sub(now_ns) >= TAKEN_NS && involuntary_switches() != before
+        if clock.now_ns().saturating_sub(now_ns) < TAKEN_NS {
+            return false;
+        }
+        match (before, involuntary_switches()) {
+            (Some(before), Some(now)) => now != before,
+            _ => true, // for all we know
+        }
     }
 }
 
-/// How often the calling thread was made to give its core to another, by an offer as well as by force; 0 if the system
+/// How often the calling thread was made to give its core to another, by an offer as well as by force. `None` if the system
 /// does not say.
-fn involuntary_switches() -> i64 {
-    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.involuntary_context_switches())
+fn involuntary_switches() -> Option<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    Some(usage.involuntary_context_switches())
 }
 
 #[cfg(test)]
