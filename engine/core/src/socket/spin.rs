@@ -188,8 +188,8 @@ impl OfferedCore {
             return false;
         }
         match (before, involuntary_switches()) {
-            (Some(before), Some(now)) => now != before,
-            _ => true, // for all we know
+            (Some(before), Some(now)) if now > 0 => now != before,
+            _ => true, // for all we know: some systems answer, and count nothing
         }
     }
 }

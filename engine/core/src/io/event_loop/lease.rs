@@ -13,7 +13,8 @@ use crate::io::link::{Link, RxOwner};
 
 /// How long an application may be away at first before the loop reads for it again.
 const LOOK_INTERVAL_NS: u64 = 5 * NS_PER_MS;
-/// Where applications keep coming back, looks are rarer and rarer: each takes the core from one that spins.
+/// Where applications keep coming back, looks are rarer and rarer: each takes the core from one that spins. One that goes
+/// away right after a look is relieved at the second look from there.
 const LOOK_INTERVAL_MAX_BUSY_NS: u64 = 40 * NS_PER_MS;
 /// While every application sleeps in the kernel on its descriptors there is no hurry to look.
 const LOOK_INTERVAL_MAX_NS: u64 = 160 * NS_PER_MS;
@@ -92,7 +93,9 @@ impl EventLoop {
                 interval_max_ns = interval_max_ns.min(LOOK_INTERVAL_MAX_BUSY_NS);
             }
             if link.has_heartbeat() {
-                interval_max_ns = interval_max_ns.min(LOOK_INTERVAL_MAX_PINGED_NS);
+                let pinged_max_ns =
+                    if is_parked { LOOK_INTERVAL_MAX_PINGED_NS } else { LOOK_INTERVAL_NS };
+                interval_max_ns = interval_max_ns.min(pinged_max_ns);
             }
             if is_parked || visits != seen {
                 self.leased.links.push((link, visits));
