@@ -14,10 +14,10 @@
 //! # The short way
 //!
 //! Most messages are short and follow one another. For those, each end keeps at hand what it found out last: the writer how
-//! many bytes and messages may follow in its slab without asking anything ([`StreamWriter::open_short_way`]), the reader the
-//! bytes it may read without looking for more. Whatever else happens to the writer closes its short way. What the reader does
-//! cannot: a mark that it lowers binds the writer from the end of its slab on, or from its own next
-//! [`StreamWriter::set_high_water_mark`] (sockets tell each other).
+//! many bytes and messages may follow at its tail, in its own slab or in one that a fan-out fills, without asking anything
+//! ([`StreamWriter::open_short_way`]), the reader the bytes it may read without looking for more. Whatever else happens to the
+//! writer closes its short way. What the reader does cannot: a mark that it lowers binds the writer from the end of that way
+//! on, or from its own next [`StreamWriter::set_high_water_mark`] (sockets tell each other).
 //!
 //! # Invariants
 //!

@@ -33,8 +33,8 @@ impl Tail {
     }
 }
 
-/// What may follow at the tail without a question: nothing is uncommitted, there is room for so many bytes where the tail
-/// is our own, and credit for so many messages.
+/// What may follow at the tail without a question: nothing is uncommitted, so many bytes were allowed (and have room, where
+/// the tail is our own), and there is credit for so many messages.
 #[derive(Clone, Copy, Default)]
 struct ShortWay {
     /// 0 while it is closed.
