@@ -14,7 +14,7 @@ use zeroring_base::time::{Clock, NS_PER_US};
 /// A thread that sent nothing for this long is in no hurry.
 const HURRY_GAP_NS: u64 = 3 * NS_PER_US;
 /// So many messages of a burst are written one by one before batching begins: waking somebody for them costs more.
-const BURST_WRITES_MAX: u32 = 16;
+const BURST_WRITES_MAX: u64 = 16;
 /// How long a thread in a hurry leaves messages behind before it writes a batch itself.
 const BATCH_AGE_NS: u64 = 40 * NS_PER_US;
 /// How often a sender that leaves messages behind looks at the clock.
@@ -30,21 +30,31 @@ pub(super) const MESSAGES_PER_LOOK_MAX: u64 = 64;
 struct Hurry {
     sent_ns: u64,
     wrote_ns: u64,
-    /// Writes one by one that the present burst may still have.
-    burst_writes_left: u32,
-    /// The present burst did not end with them.
-    is_long_burst: bool,
+    /// Messages of the present burst, to whatever pipe.
+    burst_messages: u64,
+    /// So many of them may be written one by one.
+    burst_writes_max: u64,
 }
 
 impl Hurry {
-    /// A burst begins. One that is likely to be long gains nothing by single writes but the first.
-    fn begin_burst(&mut self) {
-        let was_long = std::mem::take(&mut self.is_long_burst);
-        self.burst_writes_left = if was_long { 1 } else { BURST_WRITES_MAX };
+    /// A message is sent, the last of so many since the last look. True if the thread was in a hurry already, false if a
+    /// burst begins with it.
+    fn sent(&mut self, now_ns: u64, messages: u64) -> bool {
+        let is_in_hurry = now_ns.saturating_sub(self.sent_ns) < HURRY_GAP_NS;
+        self.sent_ns = now_ns;
+        if is_in_hurry {
+            self.burst_messages += messages;
+        } else {
+            // One that is likely to be long, as the last was, gains nothing by single writes but the first.
+            let was_long = self.burst_messages > BURST_WRITES_MAX;
+            self.burst_writes_max = if was_long { 1 } else { BURST_WRITES_MAX };
+            self.burst_messages = 1;
+        }
+        is_in_hurry
     }
 
-    fn wrote_batch(&mut self, now_ns: u64) {
-        (self.sent_ns, self.wrote_ns, self.is_long_burst) = (now_ns, now_ns, true);
+    fn wrote(&mut self, now_ns: u64) {
+        (self.sent_ns, self.wrote_ns) = (now_ns, now_ns);
     }
 }
 
@@ -55,7 +65,7 @@ thread_local! {
 /// The calling thread wrote what it had left behind.
 pub(super) fn thread_wrote(clock: &Clock) {
     let mut hurry = THREAD.get();
-    hurry.wrote_batch(clock.now_ns());
+    hurry.wrote(clock.now_ns());
     THREAD.set(hurry);
 }
 
@@ -79,18 +89,8 @@ impl Pace {
         let now_ns = clock.now_ns();
         self.begin_counting(now_ns, sent, 1);
         self.with_hurry(clock, |hurry| {
-            if now_ns.saturating_sub(hurry.sent_ns) >= HURRY_GAP_NS {
-                hurry.begin_burst();
-            }
-            hurry.sent_ns = now_ns;
-            match hurry.burst_writes_left.checked_sub(1) {
-                Some(left) => hurry.burst_writes_left = left,
-                None => {
-                    hurry.is_long_burst = true;
-                    return false;
-                }
-            }
-            true
+            hurry.sent(now_ns, 1);
+            hurry.burst_messages <= hurry.burst_writes_max
         })
     }
 
@@ -109,9 +109,9 @@ impl Pace {
     #[cold]
     fn look(&mut self, sent: u64, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
+        let messages = sent - self.looked_at;
         let (is_in_hurry, is_late) = self.with_hurry(clock, |hurry| {
-            let is_in_hurry = now_ns.saturating_sub(hurry.sent_ns) < HURRY_GAP_NS;
-            hurry.sent_ns = now_ns;
+            let is_in_hurry = hurry.sent(now_ns, messages);
             (is_in_hurry, now_ns.saturating_sub(hurry.wrote_ns) >= BATCH_AGE_NS)
         });
         self.hasty_looks =
@@ -137,16 +137,10 @@ impl Pace {
         self.looks_at = sent + messages_per_look;
     }
 
-    /// The sender wrote one message.
-    pub fn wrote_single(&mut self, clock: &Clock) {
+    /// The sender wrote one message, or all that it had left behind.
+    pub fn wrote(&mut self, clock: &Clock) {
         let now_ns = clock.now_ns();
-        self.with_hurry(clock, |hurry| (hurry.sent_ns, hurry.wrote_ns) = (now_ns, now_ns));
-    }
-
-    /// The sender wrote what it had left behind.
-    pub fn wrote_batch(&mut self, clock: &Clock) {
-        let now_ns = clock.now_ns();
-        self.with_hurry(clock, |hurry| hurry.wrote_batch(now_ns));
+        self.with_hurry(clock, |hurry| hurry.wrote(now_ns));
     }
 
     fn with_hurry<R>(&mut self, clock: &Clock, f: impl FnOnce(&mut Hurry) -> R) -> R {
@@ -198,7 +192,7 @@ mod tests {
         let mut bench = Bench::new();
         for _ in 0..100 {
             assert!(bench.writes_single());
-            bench.pace.wrote_single(&bench.clock);
+            bench.pace.wrote(&bench.clock);
             bench.wait_ns(HURRY_GAP_NS);
         }
     }
@@ -222,18 +216,29 @@ mod tests {
         };
         let most = BURST_WRITES_MAX as usize;
         assert_eq!([100, 100, 1, 100].map(&mut burst), [most, 1, 1, most]);
+        assert_eq!([2, 2, 2].map(&mut burst), [1, 2, 2], "short ones bring single writes back");
+    }
+
+    #[test]
+    fn a_stream_makes_a_long_burst_even_if_it_asks_rarely() {
+        let mut bench = Bench::new();
+        assert!(bench.writes_single());
+        bench.sent += BURST_WRITES_MAX;
+        bench.writes_batch();
+        bench.wait_ns(HURRY_GAP_NS);
+        assert_eq!([bench.writes_single(), bench.writes_single()], [true, false]);
     }
 
     #[test]
     fn a_stream_is_written_in_batches_and_looks_at_the_clock_now_and_then() {
         let mut bench = Bench::new();
-        bench.pace.wrote_batch(&bench.clock);
+        bench.pace.wrote(&bench.clock);
         bench.writes_single();
         let batches = (0..10_000).filter(|_| {
             bench.wait_ns(50);
             let writes = bench.writes_batch();
             if writes {
-                bench.pace.wrote_batch(&bench.clock);
+                bench.pace.wrote(&bench.clock);
             }
             writes
         });

@@ -206,7 +206,7 @@ impl Pipe {
         }
         self.blocked_bytes = self.unwritten_bytes();
         if self.blocked_bytes < unwritten_bytes {
-            self.pace.wrote_batch(clock); // a sender that filled its queue goes on batching
+            self.pace.wrote(clock); // a sender that filled its queue goes on batching
         }
         self.writer.credit() > 0
     }
@@ -372,7 +372,7 @@ impl Pipe {
         let sent = self.writer.messages_written();
         if may_write && link.is_connected() && self.pace.writes_single(sent, clock) {
             let drained = matches!(link.drive_tx(told), Flushed::Drained);
-            self.pace.wrote_single(clock);
+            self.pace.wrote(clock);
             if drained {
                 return;
             }
@@ -392,7 +392,7 @@ impl Pipe {
         if is_blocked {
             self.batch_bytes += self.writer.unread_bytes(); // another try for each message would be in vain
         }
-        self.pace.wrote_batch(clock);
+        self.pace.wrote(clock);
     }
 
     /// Writes what is queued, whether it is noted or not: under a virtual clock, and where room was waited for.
@@ -402,7 +402,7 @@ impl Pipe {
             && link.is_connected()
         {
             drop(link.drive_tx(false));
-            self.pace.wrote_batch(clock);
+            self.pace.wrote(clock);
         }
     }
 

@@ -7,6 +7,8 @@
 //! of them takes it, the core is wanted and spinning is over. On a machine with one CPU nothing spins: whoever we wait
 //! for needs it.
 
+use std::num::NonZeroI64;
+
 use nix::sys::resource::{UsageWho, getrusage};
 use zeroring_base::time::{Clock, NS_PER_US};
 
@@ -23,6 +25,8 @@ const WAIT_COUNTED_NS: u64 = 1000 * NS_PER_US;
 const SELFISH_NS: u64 = 15 * NS_PER_US;
 /// An offer of the core that took so long was accepted.
 const TAKEN_NS: u64 = 20 * NS_PER_US;
+/// One that took less was not: nobody ran in between.
+const REFUSED_NS: u64 = 3 * NS_PER_US;
 /// Waits in vain after which spinning is tried less often.
 const MISSES_FORGIVEN: u32 = 3;
 /// Longest pause between two looks, in spin hints.
@@ -172,33 +176,44 @@ impl Spinner<'_> {
 /// The core of a spinning thread, which it offers to others.
 #[derive(Debug, Default)]
 struct OfferedCore {
-    /// Switches before the first offer.
-    switches_before: Option<Option<i64>>,
+    /// How often the thread had been switched out, as far as it is known, when this was last asked.
+    switches: Option<Switches>,
 }
+
+/// How often a thread was switched out; `None` if the system does not count that.
+type Switches = Option<NonZeroI64>;
 
 impl OfferedCore {
     /// Offers the core. True if somebody took it for long: a wish that will come back.
+    fn is_taken(&mut self, now_ns: u64, clock: &Clock) -> bool {
+        self.switches.get_or_insert_with(involuntary_switches);
+        std::thread::yield_now();
+        let away_ns = clock.now_ns().saturating_sub(now_ns);
+        self.was_taken(away_ns, involuntary_switches)
+    }
+
+    /// Whether somebody took the core who kept it for so long.
     ///
     /// An interrupt takes it for long, too, and so does the host of a virtual machine, hundreds of times a second on a busy
     /// one. They would take it from whoever had it: only a thread that ran instead of this one wants it.
-    fn is_taken(&mut self, now_ns: u64, clock: &Clock) -> bool {
-        let before = *self.switches_before.get_or_insert_with(involuntary_switches);
-        std::thread::yield_now();
-        if clock.now_ns().saturating_sub(now_ns) < TAKEN_NS {
+    fn was_taken(&mut self, away_ns: u64, count: impl FnOnce() -> Switches) -> bool {
+        if away_ns < REFUSED_NS {
             return false;
         }
-        match (before, involuntary_switches()) {
-            (Some(before), Some(now)) if now > 0 => now != before,
-            _ => true, // for all we know: some systems answer, and count nothing
-        }
+        let now = count(); // after a short switch as well: it must not count for a gap that follows
+        let is_switched = match (self.switches.replace(now).flatten(), now) {
+            (Some(before), Some(now)) => now != before,
+            _ => true, // for all we know
+        };
+        is_switched && away_ns >= TAKEN_NS
     }
 }
 
-/// How often the calling thread was made to give its core to another, by an offer as well as by force. `None` if the system
-/// does not say.
-fn involuntary_switches() -> Option<i64> {
+/// How often the calling thread was made to give its core to another, by an offer as well as by force. Some systems answer,
+/// and count nothing.
+fn involuntary_switches() -> Switches {
     let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
-    Some(usage.involuntary_context_switches())
+    NonZeroI64::new(usage.involuntary_context_switches())
 }
 
 #[cfg(test)]
@@ -282,6 +297,20 @@ mod tests {
         assert_eq!(spinner(SPIN_NS, None).end_at(1000 + SPIN_NS, &mut core), Some(SpinEnd::InVain));
         assert_eq!(spinner(0, None).end_at(1000, &mut core), Some(SpinEnd::NotAllowed));
         assert_eq!(spinner(u64::MAX, None).end_at(u64::MAX - 1, &mut core), None);
+    }
+
+    #[test]
+    fn only_a_thread_that_ran_for_long_took_the_core() {
+        let none_counted = None;
+        let (five, six) = (NonZeroI64::new(5), NonZeroI64::new(6));
+        let mut core = OfferedCore { switches: Some(five) };
+        assert!(!core.was_taken(REFUSED_NS - 1, || unreachable!("a system call for each offer")));
+        assert!(!core.was_taken(TAKEN_NS, || five), "a gap of the host");
+        assert!(!core.was_taken(TAKEN_NS - 1, || six), "short");
+        assert!(!core.was_taken(TAKEN_NS, || six), "a gap after the short one");
+        assert!(core.was_taken(TAKEN_NS, || NonZeroI64::new(7)));
+        let mut unknown = OfferedCore { switches: Some(none_counted) };
+        assert!(unknown.was_taken(TAKEN_NS, || none_counted), "where nothing is counted");
     }
 
     #[test]

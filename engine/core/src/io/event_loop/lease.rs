@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zeroring_base::time::NS_PER_MS;
 
+use super::timers::TimerId;
 use super::{EventLoop, Object, Timer};
 use crate::io::driver::Token;
 use crate::io::link::{Link, RxOwner};
@@ -15,7 +16,7 @@ use crate::io::link::{Link, RxOwner};
 const LOOK_INTERVAL_NS: u64 = 5 * NS_PER_MS;
 /// Where applications keep coming back, looks are rarer and rarer: each takes the core from one that spins. One that goes
 /// away right after a look is relieved at the second look from there.
-const LOOK_INTERVAL_MAX_BUSY_NS: u64 = 40 * NS_PER_MS;
+const LOOK_INTERVAL_MAX_BUSY_NS: u64 = 20 * NS_PER_MS;
 /// While every application sleeps in the kernel on its descriptors there is no hurry to look.
 const LOOK_INTERVAL_MAX_NS: u64 = 160 * NS_PER_MS;
 /// But a peer that sends PINGs, or answers ours, must not be unread for long once an application is busy.
@@ -27,12 +28,39 @@ pub(super) struct Leased {
     /// Link and its socket's visit count at the last look.
     links: Vec<(Arc<Link>, u64)>,
     interval_ns: u64,
-    timer_is_set: bool,
+    timer: Option<TimerId>,
 }
 
 impl Leased {
     pub fn forget(&mut self, link: &Arc<Link>) {
         self.links.retain(|(leased, _)| !Arc::ptr_eq(leased, link));
+    }
+}
+
+/// What a look found out about one link.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// The application sleeps on its descriptors.
+    is_parked: bool,
+    /// It looked after its socket since the last look.
+    was_here: bool,
+    has_heartbeat: bool,
+}
+
+impl Look {
+    fn is_served(self) -> bool {
+        self.is_parked || self.was_here
+    }
+
+    /// How rarely the loop may look if all links are as this one.
+    fn interval_max_ns(self) -> u64 {
+        match self {
+            Self { is_parked: false, was_here: false, .. } => LOOK_INTERVAL_NS,
+            Self { is_parked: true, has_heartbeat: false, .. } => LOOK_INTERVAL_MAX_NS,
+            Self { is_parked: true, has_heartbeat: true, .. } => LOOK_INTERVAL_MAX_PINGED_NS,
+            Self { has_heartbeat: false, .. } => LOOK_INTERVAL_MAX_BUSY_NS,
+            Self { has_heartbeat: true, .. } => LOOK_INTERVAL_NS,
+        }
     }
 }
 
@@ -73,40 +101,41 @@ impl EventLoop {
         link.socket.poke();
     }
 
+    /// The next look is due after the interval; one that is due earlier stays.
     fn set_lease_timer(&mut self) {
-        if !self.leased.timer_is_set && !self.leased.links.is_empty() {
-            self.leased.timer_is_set = true;
-            self.timers.set(self.clock.now_ns() + self.leased.interval_ns, Timer::Lease);
+        let due_ns = self.clock.now_ns() + self.leased.interval_ns;
+        if self.leased.timer.is_some_and(|timer| timer.deadline_ns <= due_ns) {
+            return;
         }
+        if let Some(later) = self.leased.timer.take() {
+            self.timers.cancel(later);
+        }
+        self.leased.timer = Some(self.timers.set(due_ns, Timer::Lease));
     }
 
     /// Takes links back from applications that have not come back since the last look.
     pub(super) fn look_at_leased(&mut self) {
-        self.leased.timer_is_set = false;
-        let mut all_came_back = true;
-        let mut interval_max_ns = LOOK_INTERVAL_MAX_NS;
+        self.leased.timer = None;
+        let mut interval_ns = self.leased.interval_ns * 2;
         for (link, seen) in std::mem::take(&mut self.leased.links) {
             let presence = link.socket.presence();
             let visits = presence.visits();
-            let is_parked = presence.is_parked();
-            if !is_parked {
-                interval_max_ns = interval_max_ns.min(LOOK_INTERVAL_MAX_BUSY_NS);
-            }
-            if link.has_heartbeat() {
-                let pinged_max_ns =
-                    if is_parked { LOOK_INTERVAL_MAX_PINGED_NS } else { LOOK_INTERVAL_NS };
-                interval_max_ns = interval_max_ns.min(pinged_max_ns);
-            }
-            if is_parked || visits != seen {
+            let look = Look {
+                is_parked: presence.is_parked(),
+                was_here: visits != seen,
+                has_heartbeat: link.has_heartbeat(),
+            };
+            interval_ns = interval_ns.min(look.interval_max_ns());
+            if look.is_served() {
                 self.leased.links.push((link, visits));
             } else {
-                all_came_back = false;
                 self.take_back(&link);
             }
         }
-        let doubled = (self.leased.interval_ns * 2).min(interval_max_ns);
-        self.leased.interval_ns = if all_came_back { doubled } else { LOOK_INTERVAL_NS };
-        self.set_lease_timer();
+        self.leased.interval_ns = interval_ns;
+        if !self.leased.links.is_empty() {
+            self.set_lease_timer();
+        }
     }
 
     fn take_back(&mut self, link: &Arc<Link>) {
@@ -117,3 +146,6 @@ impl EventLoop {
         self.resume_reading(link); // also publishes what waited for credit
     }
 }
+
+#[cfg(test)]
+mod tests;

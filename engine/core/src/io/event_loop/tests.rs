@@ -34,7 +34,7 @@ struct Script {
 }
 
 #[derive(Clone, Default)]
-struct ScriptedDriver(Arc<Mutex<Script>>);
+pub(super) struct ScriptedDriver(Arc<Mutex<Script>>);
 
 impl Driver for ScriptedDriver {
     fn name(&self) -> &'static str {
@@ -114,7 +114,7 @@ struct Bench {
     monitor: Events<MonitorEvent>,
 }
 
-fn event_loop(script: &ScriptedDriver, clock: Clock) -> EventLoop {
+pub(super) fn event_loop(script: &ScriptedDriver, clock: Clock) -> EventLoop {
     EventLoop::new(EventLoopConfig {
         driver: Box::new(script.clone()),
         mailbox: mailbox(Waker::new(Box::new(NoSleep))),
