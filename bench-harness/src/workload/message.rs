@@ -133,6 +133,13 @@ impl SequenceCheck {
         }
     }
 
+    /// Takes note of all messages from the one that should come next to the one before `next`.
+    #[inline]
+    pub fn observe_in_order(&mut self, next: u64) {
+        self.received += next - self.expected;
+        self.expected = next;
+    }
+
     /// How many of `sent` messages never came.
     pub fn lost(&self, sent: u64) -> u64 {
         sent.saturating_sub(self.received)
@@ -165,6 +172,10 @@ mod tests {
         }
         assert_eq!(check.reordered, 1);
         assert_eq!(check.lost(7), 2, "4 and 5 never came");
+        (7..10).for_each(|sequence| check.observe(sequence));
+        assert_eq!((check.received, check.expected), (8, 10));
+        check.observe_in_order(13);
+        assert_eq!((check.received, check.expected, check.lost(13)), (11, 13, 2));
     }
 
     #[test]

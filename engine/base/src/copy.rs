@@ -13,12 +13,36 @@
 /// ```
 #[inline(always)]
 pub fn copy_short(from: &[u8], to: &mut [u8]) {
-    assert_eq!(from.len(), to.len());
+    match from.len() {
+        8..=SMALL_BYTES_MAX => copy_small(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// What [`copy_small`] copies.
+pub const SMALL_BYTES_MAX: usize = 64;
+
+/// As [`copy_short`], for at most [`SMALL_BYTES_MAX`], and without any call: a function that calls nothing needs to save
+/// no registers.
+///
+/// # Panics
+/// If the lengths differ, or there are more: our own mistake.
+///
+/// ```
+/// let mut word = [0; 5];
+/// zeroring_base::copy::copy_small(b"bytes", &mut word);
+/// assert_eq!(&word, b"bytes");
+/// ```
+#[inline(always)]
+pub fn copy_small(from: &[u8], to: &mut [u8]) {
+    assert!(from.len() == to.len() && from.len() <= SMALL_BYTES_MAX, "too many bytes");
     match from.len() {
         8..=16 => copy_ends::<8>(from, to),
         17..=32 => copy_ends::<16>(from, to),
-        33..=64 => copy_ends::<32>(from, to),
-        _ => to.copy_from_slice(from),
+        33..=SMALL_BYTES_MAX => copy_ends::<32>(from, to),
+        4..=7 => copy_ends::<4>(from, to),
+        2..=3 => copy_ends::<2>(from, to),
+        _ => copy_ends::<1>(from, to),
     }
 }
 
@@ -44,6 +68,11 @@ mod tests {
             let mut target = vec![0; len + 1];
             copy_short(&source[1..=len], &mut target[..len]);
             assert_eq!((&target[..len], target[len]), (&source[1..=len], 0));
+            if len <= SMALL_BYTES_MAX {
+                target.fill(0);
+                copy_small(&source[1..=len], &mut target[..len]);
+                assert_eq!((&target[..len], target[len]), (&source[1..=len], 0));
+            }
         }
     }
 }

@@ -350,11 +350,30 @@ impl SlabWriter {
     /// If they do not fit: our own mistake.
     #[inline(always)]
     pub fn put_with_short_header(&mut self, header: u16, body: &[u8]) {
-        let total = 2 + body.len();
-        let spare = &mut self.spare()[..total];
-        spare[..2].copy_from_slice(&header.to_le_bytes());
-        copy::copy_fresh(body, &mut spare[2..]);
-        self.filled += total;
+        let spare = self.spare_behind_header(header, body.len());
+        copy::copy_fresh(body, spare);
+        self.filled += 2 + body.len();
+    }
+
+    /// As [`put_with_short_header`](Self::put_with_short_header), for at most
+    /// [`SMALL_BYTES_MAX`](crate::copy::SMALL_BYTES_MAX) and without any call.
+    ///
+    /// # Panics
+    /// If they do not fit, or there are more: our own mistake.
+    #[inline(always)]
+    pub fn put_small(&mut self, header: u16, body: &[u8]) {
+        let spare = self.spare_behind_header(header, body.len());
+        copy::copy_fresh_small(body, spare);
+        self.filled += 2 + body.len();
+    }
+
+    /// Puts a header into the spare part, and returns what follows for a body of so many bytes.
+    #[inline(always)]
+    fn spare_behind_header(&mut self, header: u16, body_bytes: usize) -> &mut [u8] {
+        let spare = &mut self.spare()[..2 + body_bytes];
+        let (first, rest) = spare.split_at_mut(2);
+        first.copy_from_slice(&header.to_le_bytes());
+        rest
     }
 
     /// Copies `bytes` in and declares them filled.

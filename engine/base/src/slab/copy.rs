@@ -4,6 +4,8 @@
 //! are done, and with them for the lines another core still holds. Loads of a word find their bytes at once. What a sender
 //! writes field by field, a sequence or a time, stands at the front: that goes word by word, the rest in wide steps.
 
+use crate::copy::{SMALL_BYTES_MAX, copy_small};
+
 /// So many bytes at the front go word by word.
 const FRONT_BYTES: usize = 2 * WORD_BYTES;
 const WORD_BYTES: usize = 8;
@@ -19,9 +21,20 @@ struct Word(u64);
 /// If the lengths differ: our own mistake.
 #[inline(always)]
 pub(super) fn copy_fresh(from: &[u8], to: &mut [u8]) {
-    assert_eq!(from.len(), to.len());
+    let small = from.len().min(SMALL_BYTES_MAX);
+    copy_fresh_small(&from[..small], &mut to[..small]);
+    to[small..].copy_from_slice(&from[small..]);
+}
+
+/// As [`copy_fresh`], for at most [`SMALL_BYTES_MAX`], and without any call.
+///
+/// # Panics
+/// If the lengths differ, or there are more: our own mistake.
+#[inline(always)]
+pub(super) fn copy_fresh_small(from: &[u8], to: &mut [u8]) {
+    assert!(from.len() == to.len() && from.len() <= SMALL_BYTES_MAX, "too many bytes");
     let Some(last_word) = from.len().checked_sub(WORD_BYTES) else {
-        return to.copy_from_slice(from);
+        return copy_small(from, to);
     };
     let (source, target) = (from.as_ptr(), to.as_mut_ptr());
     let word = |at: usize| {
@@ -48,9 +61,6 @@ pub(super) fn copy_fresh(from: &[u8], to: &mut [u8]) {
         word(FRONT_BYTES.min(last_word));
         return word(last_word);
     }
-    if last_step > FRONT_BYTES + 2 * STEP_BYTES {
-        return to[FRONT_BYTES..].copy_from_slice(&from[FRONT_BYTES..]);
-    }
     step(FRONT_BYTES);
     step(last_step.min(FRONT_BYTES + STEP_BYTES));
     step(last_step);
@@ -69,6 +79,12 @@ mod tests {
                 copy_fresh(&source[shift..shift + len], &mut target[1..=len]);
                 assert_eq!(target[1..=len], source[shift..shift + len]);
                 assert_eq!((target[0], target[len + 1]), (0, 0), "{len} bytes and no more");
+                if len <= SMALL_BYTES_MAX {
+                    target.fill(0);
+                    copy_fresh_small(&source[shift..shift + len], &mut target[1..=len]);
+                    assert_eq!(target[1..=len], source[shift..shift + len]);
+                    assert_eq!((target[0], target[len + 1]), (0, 0), "{len} bytes and no more");
+                }
             }
         }
     }

@@ -56,17 +56,16 @@ impl StreamReader {
         if self.available == 0 && !self.refresh() {
             return &[];
         }
-        self.at_hand()
+        self.at_hand().unwrap_or_default()
     }
 
-    /// As [`available`](Self::available), without looking for more where everything known was read.
+    /// As [`available`](Self::available), without looking for more where everything known was read; `None` where nothing is
+    /// known at all.
     #[inline(always)]
-    pub fn at_hand(&self) -> &[u8] {
-        match &self.current {
-            // SAFETY: `refresh` made sure offset..offset+available is published in this segment; else: unfilled bytes.
-            Some(segment) => unsafe { segment.bytes.published(self.offset, self.available) },
-            None => &[],
-        }
+    pub fn at_hand(&self) -> Option<&[u8]> {
+        let segment = self.current.as_ref()?;
+        // SAFETY: `refresh` made sure offset..offset+available is published in this segment; else: unfilled bytes.
+        Some(unsafe { segment.bytes.published(self.offset, self.available) })
     }
 
     /// Takes the next `n` of the available bytes as a counted slice.

@@ -212,48 +212,69 @@ impl StreamWriter {
         self.segments.publish();
     }
 
-    /// Opens the short way for messages with so many bytes together, or for as many as there is room and credit for; not
-    /// where the next bytes would begin a segment or belong to a message that was begun.
+    /// Opens the short way for so many messages, with so many bytes together, or for as many as there is room and credit for;
+    /// not where the next bytes would begin a segment or belong to a message that was begun.
     #[inline]
-    pub fn open_short_way(&mut self, bytes_max: u64) {
+    pub fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
         let room = match (self.tail, &self.slab) {
             _ if self.has_uncommitted() => return,
             (Tail::Own, Some(slab)) => slab.room() as u64,
             (Tail::Other { .. }, _) => u64::MAX, // what may follow there is encoded already
             _ => return,
         };
-        let messages = self.credit_seen();
+        let messages = self.credit_seen().min(messages_max);
         let bytes = if messages > 0 { bytes_max.min(room) as usize } else { 0 };
         self.short_way = ShortWay { bytes, messages };
     }
 
+    /// Whatever comes next goes the long way.
     #[inline(always)]
-    fn close_short_way(&mut self) {
+    pub fn close_short_way(&mut self) {
         self.short_way = ShortWay::default();
     }
 
-    /// Commits a message of one short frame, if the short way is open and wide enough. `None`: it is not, and nothing was
-    /// done. Otherwise as [`commit`](Self::commit).
+    /// Commits a message of one small frame, if the short way is open and wide enough. `None`: it is not, and nothing was
+    /// done. Otherwise as [`commit`](Self::commit). Calls nothing.
+    ///
+    /// # Panics
+    /// If the body has more than [`SMALL_BYTES_MAX`](crate::copy::SMALL_BYTES_MAX): our own mistake.
     #[inline(always)]
+    pub fn try_commit_small(&mut self, header: u16, body: &[u8]) -> Option<bool> {
+        let (slab, rest) = self.short_way_for(2 + body.len())?;
+        slab.prefetch_spare();
+        slab.put_small(header, body);
+        Some(self.went_short(2 + body.len(), rest))
+    }
+
+    /// As [`try_commit_small`](Self::try_commit_small), for a longer message with a header of two bytes.
+    #[inline]
     pub fn try_commit_short(&mut self, header: u16, body: &[u8]) -> Option<bool> {
-        let total = 2 + body.len();
-        let rest = self.short_way.behind(total)?;
-        let (Tail::Own, Some(slab)) = (self.tail, self.slab.as_mut()) else { return None };
+        let (slab, rest) = self.short_way_for(2 + body.len())?;
         slab.prefetch_spare();
         slab.put_with_short_header(header, body);
-        self.short_way = rest;
-        Some(self.publish(total as u64, 1))
+        Some(self.went_short(2 + body.len(), rest))
     }
 
     /// As [`try_commit_short`](Self::try_commit_short), for a message whose header has another length.
+    #[inline]
     pub fn try_commit_copy(&mut self, header: &[u8], body: &[u8]) -> Option<bool> {
-        let total = header.len() + body.len();
-        let rest = self.short_way.behind(total)?;
-        let (Tail::Own, Some(slab)) = (self.tail, self.slab.as_mut()) else { return None };
+        let (slab, rest) = self.short_way_for(header.len() + body.len())?;
         slab.put(header);
         slab.put(body);
+        Some(self.went_short(header.len() + body.len(), rest))
+    }
+
+    /// Where a message of `total` bytes goes, and what the short way is behind it; `None` if it is closed or too short.
+    #[inline(always)]
+    fn short_way_for(&mut self, total: usize) -> Option<(&mut SlabWriter, ShortWay)> {
+        let (Tail::Own, Some(slab)) = (self.tail, self.slab.as_mut()) else { return None };
+        Some((slab, self.short_way.behind(total)?))
+    }
+
+    #[inline(always)]
+    fn went_short(&mut self, total: usize, rest: ShortWay) -> bool {
         self.short_way = rest;
-        Some(self.publish(total as u64, 1))
+        self.publish(total as u64, 1)
     }
 
     /// As [`try_commit_short`](Self::try_commit_short), for bytes `start..end` of a slab that somebody else fills, where they
@@ -265,13 +286,13 @@ impl StreamWriter {
         start: usize,
         end: usize,
     ) -> Option<bool> {
+        debug_assert!(start < end && end <= slab.filled(), "not filled");
         let rest = self.short_way.behind(end - start)?;
         if self.tail != Tail::at(slab, start) {
             return None;
         }
         self.tail = Tail::at(slab, end);
-        self.short_way = rest;
-        Some(self.publish((end - start) as u64, 1))
+        Some(self.went_short(end - start, rest))
     }
 
     /// Forgets everything appended since the last commit.

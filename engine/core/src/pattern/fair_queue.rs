@@ -12,6 +12,16 @@ use crate::pipe::TakeShort;
 /// Empty pipes in a row after which they are made to leave the queue.
 const LOOKED_AT_MAX: usize = 32;
 
+/// A message that came the short way.
+pub struct ShortReceived<T> {
+    /// The slot it came from.
+    pub slot: usize,
+    /// What its taker made of it.
+    pub taken: T,
+    /// [`Pipes::return_credit`] is to follow.
+    pub returns_credit: bool,
+}
+
 /// Slots with something to read, and whose turn it is.
 #[derive(Debug, Default)]
 pub struct FairQueue {
@@ -79,22 +89,22 @@ impl FairQueue {
         self.recv_from_others(pipes, part)
     }
 
-    /// Gives the body of a message of one part to `taker`, if it is short and its bytes are at hand; returns the slot it came
-    /// from, and what the taker made of it. `None`: something else is to be done first, or the taker did not want it; nothing
-    /// was done.
+    /// Gives the body of a message of one part to `taker`, if it is short and its bytes are at hand. `None`: something else is
+    /// to be done first, or the taker did not want it; nothing was done.
     #[inline(always)]
     pub fn try_recv_short<T: TakeShort>(
         &mut self,
         pipes: &mut Pipes,
         taker: &mut T,
-    ) -> Option<(usize, T::Taken)> {
-        if self.inside_message || self.leaves_after_message {
+    ) -> Option<ShortReceived<T::Taken>> {
+        if self.inside_message {
             return None;
         }
+        debug_assert!(!self.leaves_after_message, "there is no message to leave after");
         let slot = *self.active.get(self.current)?;
-        let taken = pipes.get_mut(slot)?.try_read_short(taker)?;
+        let (taken, returns_credit) = pipes.get_mut(slot)?.try_read_short(taker)?;
         self.next();
-        Some((slot, taken))
+        Some(ShortReceived { slot, taken, returns_credit })
     }
 
     /// A part was read from the current pipe.

@@ -198,7 +198,7 @@ impl FanOut {
 
     /// Leaves a peer's requests in its pipe. Those of a peer that is gone are void.
     fn stall(&mut self, scope: &mut Scope<'_>, slot: usize) {
-        if scope.pipes.get(slot).is_some_and(|pipe| pipe.is_gone) {
+        if scope.pipes.get(slot).is_some_and(|pipe| pipe.is_gone()) {
             scope.pipes.discard_received(slot);
         } else if !self.stalled.contains(&slot) {
             self.stalled.push(slot);
@@ -424,7 +424,10 @@ impl FanOut {
     fn try_send_short(&mut self, scope: &mut Scope<'_>, body: &[u8]) -> bool {
         let (&[slot], false) = (&self.matching[..], self.only_last) else { return false };
         body.len() < scope.options.copy_threshold_bytes as usize
-            && scope.pipes.get_mut(slot).is_some_and(|pipe| pipe.try_send_short(body, scope.clock))
+            && scope.pipes.get_mut(slot).is_some_and(|pipe| {
+                let told = pipe.try_put_short(body);
+                told.is_some_and(|told| pipe.sent_short(told, body.len(), scope.clock))
+            })
     }
 
     fn may_write(&self) -> bool {

@@ -38,20 +38,23 @@ thread_local! {
     static ROUND: Cell<u64> = const { Cell::new(0) };
 }
 
+/// No round.
+pub(super) const NOT_NOTED: u64 = u64::MAX;
+
 /// Something was queued for this connection and not written. Returns the round, in which it
-/// [needs not be noted again](is_noted_in); 0 if it is not noted.
+/// [needs not be noted again](is_noted_in), or [`NOT_NOTED`].
 ///
 /// Under a virtual clock one thread plays all parts: there nothing needs to be noted, and each socket looks after its own.
 #[inline]
 pub(super) fn note(link: &Arc<Link>, clock: &Clock) -> u64 {
     let is_noted = clock.is_virtual() || link.left_behind_by() == thread_mark() || add(link);
-    if is_noted { round() } else { 0 }
+    if is_noted { round() } else { NOT_NOTED }
 }
 
-/// True if this thread will look after what it leaves behind for a connection that it noted in this round.
+/// True if this thread will look after what it leaves behind for a connection that was noted in this round.
 #[inline(always)]
-pub(super) fn is_noted_in(round: u64, clock: &Clock) -> bool {
-    round != 0 && round == ROUND.get() || clock.is_virtual()
+pub(super) fn is_noted_in(round: u64) -> bool {
+    round == ROUND.get()
 }
 
 fn round() -> u64 {
@@ -127,15 +130,29 @@ mod tests {
             .map(|_| {
                 let round = note(&link, &Clock::Real);
                 assert_eq!(note(&link, &Clock::Real), round, "once in a round");
-                assert!(is_noted_in(round, &Clock::Real) && !is_noted_in(0, &Clock::Real));
-                let there = std::thread::spawn(move || is_noted_in(round, &Clock::Real));
+                assert!(is_noted_in(round) && !is_noted_in(NOT_NOTED));
+                let there = std::thread::spawn(move || is_noted_in(round));
                 assert!(!there.join().expect("no panic"));
                 write(&Clock::Real);
-                assert!(!is_noted_in(round, &Clock::Real));
+                assert!(!is_noted_in(round) && !is_noted_in(NOT_NOTED));
                 round
             })
             .collect();
         assert!(rounds[0] < rounds[1] && rounds[1] < rounds[2]);
+    }
+
+    #[test]
+    fn connections_beyond_those_written_stay_noted_and_join_the_next_round() {
+        let links: Vec<_> = (0..WRITES_MAX + 8).map(|_| link_without_threads()).collect();
+        let round = note(&links[0], &Clock::Real);
+        links[1..].iter().for_each(|link| assert_eq!(note(link, &Clock::Real), round));
+        write(&Clock::Real);
+        assert_eq!(links.iter().filter(|link| is_ours(link)).count(), 8);
+        let next = note(&links[0], &Clock::Real);
+        assert!(!is_noted_in(round) && is_noted_in(next), "each is noted again, once");
+        assert_eq!(NOTED.with_borrow(|noted| noted.0.len()), 8);
+        write(&Clock::Real);
+        assert!(links.iter().all(|link| !is_ours(link)));
     }
 
     #[test]

@@ -10,10 +10,25 @@ use super::{Pipes, Refused, Scope};
 pub struct LoadBalancer {
     active: Vec<usize>,
     current: usize,
-    /// Parts of the present message were put into the current pipe.
-    inside_message: bool,
-    /// The pipe of the present message is gone: its remaining parts are swallowed.
-    dropping: bool,
+    present: Present,
+}
+
+/// What became of the parts of the present message so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Present {
+    /// There were none.
+    #[default]
+    None,
+    /// They were put into the current pipe.
+    Put,
+    /// Their pipe is gone: the remaining ones are swallowed.
+    Dropped,
+}
+
+impl Present {
+    fn if_more(self, more: bool) -> Self {
+        if more { self } else { Self::None }
+    }
 }
 
 impl LoadBalancer {
@@ -27,9 +42,8 @@ impl LoadBalancer {
     /// A pipe is gone.
     pub fn remove(&mut self, slot: usize) {
         let Some(index) = self.active.iter().position(|active| *active == slot) else { return };
-        if index == self.current && self.inside_message {
-            self.inside_message = false;
-            self.dropping = true;
+        if index == self.current && self.present == Present::Put {
+            self.present = Present::Dropped;
         }
         self.deactivate(index);
     }
@@ -52,17 +66,17 @@ impl LoadBalancer {
         part: PartRef<'_>,
         more: bool,
     ) -> Result<Option<usize>, Refused> {
-        if self.dropping {
-            self.dropping = more;
+        if self.present == Present::Dropped {
+            self.present = Present::Dropped.if_more(more);
             return Ok(None);
         }
-        if !self.inside_message && !self.find_room(scope) {
+        if self.present == Present::None && !self.find_room(scope) {
             return Err(Refused::WouldBlock);
         }
         let slot = self.active[self.current];
         let Some(pipe) = scope.pipes.get_mut(slot) else { return Err(Refused::WouldBlock) };
         pipe.put(scope.pool, part, more, scope.options.copy_threshold_bytes)?;
-        self.inside_message = more;
+        self.present = Present::Put.if_more(more);
         if !more {
             pipe.commit(scope.clock, true);
             self.next();
@@ -70,19 +84,24 @@ impl LoadBalancer {
         Ok(Some(slot))
     }
 
-    /// Sends a message of one part, if it is short and nothing stands in its way. False: something does, and nothing was
-    /// done.
+    /// Sends a message of one part, small or of any length, if nothing stands in its way. False: something does, and nothing
+    /// was done.
     #[inline(always)]
-    pub fn try_send_short(&mut self, pipes: &mut Pipes, body: &[u8], clock: &Clock) -> bool {
-        if self.dropping || self.inside_message {
+    pub fn try_send_short<const IS_SMALL: bool>(
+        &mut self,
+        pipes: &mut Pipes,
+        body: &[u8],
+        clock: &Clock,
+    ) -> bool {
+        if self.present != Present::None {
             return false;
         }
         let Some(&slot) = self.active.get(self.current) else { return false };
-        let sent = pipes.get_mut(slot).is_some_and(|pipe| pipe.try_send_short(body, clock));
-        if sent {
-            self.next();
-        }
-        sent
+        let Some(pipe) = pipes.get_mut(slot) else { return false };
+        let put = if IS_SMALL { pipe.try_put_small(body) } else { pipe.try_put_short(body) };
+        let Some(told) = put else { return false };
+        self.next();
+        pipe.sent_short(told, body.len(), clock)
     }
 
     #[inline]
@@ -107,7 +126,7 @@ impl LoadBalancer {
 
     /// True if a part would be taken now.
     pub fn is_writable(&mut self, scope: &mut Scope<'_>) -> bool {
-        self.inside_message || self.dropping || self.find_room(scope)
+        self.present != Present::None || self.find_room(scope)
     }
 
     /// The pipe whose turn it is.

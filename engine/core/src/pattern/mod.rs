@@ -27,6 +27,7 @@ mod row;
 mod subscriber;
 pub mod topic;
 
+pub(crate) use fair_queue::ShortReceived;
 pub use pipes::{Pipe, Pipes};
 pub use reply_check::ReplyCheck;
 pub use row::{Admission, Pattern};

@@ -101,9 +101,15 @@ impl Pace {
     }
 
     /// True if message number `sent`, left behind others, must ask [`writes_batch`](Self::writes_batch).
-    #[inline(always)]
-    pub fn is_look_due(&self, sent: u64) -> bool {
+    #[inline]
+    fn is_look_due(&self, sent: u64) -> bool {
         sent >= self.looks_at
+    }
+
+    /// How many messages may be left behind after message number `sent` before one must ask.
+    #[inline]
+    pub fn messages_before_look(&self, sent: u64) -> u64 {
+        self.looks_at.saturating_sub(sent + 1)
     }
 
     #[cold]

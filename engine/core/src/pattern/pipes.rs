@@ -24,8 +24,7 @@ pub struct Pipe {
     pub peer: PipePeer,
     /// The round in which the connection was last noted as one that something was left behind for.
     noted_in: u64,
-    /// The other end is closed; the pipe goes when everything it sent was read.
-    pub is_gone: bool,
+    is_gone: bool,
     /// Its peer's name was taken: nothing it sends is delivered.
     pub is_ignored: bool,
     /// A newcomer has its name: the pipe goes when the message being read from it is read to the end.
@@ -80,10 +79,21 @@ impl Pipe {
             writer: new.writer,
             reader: new.reader,
             pace: Pace::default(),
-            noted_in: 0,
+            noted_in: left_behind::NOT_NOTED,
             batch_bytes: limits::FLUSH_BYTES as u64,
             blocked_bytes: 0,
         }
+    }
+
+    /// The other end is closed; the pipe goes when everything it sent was read.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// The other end is closed.
+    pub fn set_gone(&mut self) {
+        self.is_gone = true;
+        self.writer.close_short_way();
     }
 
     // ---- Receiving ----------------------------------------------------------------------------------------------
@@ -100,14 +110,11 @@ impl Pipe {
     }
 
     /// Gives the body of a short message of one part to `taker` and says what that made of it, see
-    /// [`PipeReader::try_next_short`]. `None`: something else is to be done first, and nothing was done.
+    /// [`PipeReader::try_next_short`]. `None`: something else is to be done first, and nothing was done. The flag says that
+    /// [`return_credit`](Self::return_credit) is to follow.
     #[inline(always)]
-    pub fn try_read_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<T::Taken> {
-        let (taken, tell) = self.reader.try_next_short(taker)?;
-        if tell {
-            self.return_credit();
-        }
-        Some(taken)
+    pub fn try_read_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<(T::Taken, bool)> {
+        self.reader.try_next_short(taker)
     }
 
     /// The next message part or subscription (publishers). Subscriptions count against the credit like messages.
@@ -149,8 +156,10 @@ impl Pipe {
         }
     }
 
+    /// The writer waits for the credit that reading gave back.
     #[cold]
-    fn return_credit(&self) {
+    #[inline(never)]
+    pub fn return_credit(&self) {
         match &self.peer {
             PipePeer::Link(link) if link.rx_owner() == RxOwner::App => {} // we drive it ourselves when we wait
             PipePeer::Link(link) => link.ask_resume(),
@@ -272,30 +281,42 @@ impl Pipe {
                 if told {
                     peer.send(SocketCommand::Readable(*pipe));
                 }
-                self.writer.open_short_way(u64::MAX);
+                self.open_short_way(u64::MAX, u64::MAX);
             }
             PipePeer::NotBound => {}
         }
     }
 
-    /// Puts and [commits](Self::commit) a message of one part, if it is short and nothing stands in its way. False:
-    /// something does, and nothing was done.
+    /// Puts a message of one part and at most [`SMALL_BYTES_MAX`] bytes and publishes it, if nothing stands in its way. `None`:
+    /// something does, and nothing was done. Otherwise whether its reader waits, for [`sent_short`](Self::sent_short), which
+    /// must follow. Calls nothing.
     #[inline(always)]
-    pub fn try_send_short(&mut self, body: &[u8], clock: &Clock) -> bool {
-        if self.is_gone {
-            return false;
-        }
-        let Some(told) = self.writer.try_send_short(body) else { return false };
-        let header_bytes = if body.len() <= MAX_SHORT_BODY_BYTES { 2 } else { MAX_HEADER_BYTES };
-        let own_bytes = (header_bytes + body.len()) as u64;
-        if told || !self.follows_others(own_bytes, clock) {
-            self.committed(told, own_bytes, clock, true);
-        }
+    pub fn try_put_small(&mut self, body: &[u8]) -> Option<bool> {
+        self.writer.try_send_small(body)
+    }
+
+    /// As [`try_put_small`](Self::try_put_small), for any length.
+    #[inline]
+    pub fn try_put_short(&mut self, body: &[u8]) -> Option<bool> {
+        self.writer.try_send_short(body)
+    }
+
+    /// Sees to it that a message that was put the short way gets on its way.
+    #[inline(always)]
+    pub fn sent_short(&mut self, told: bool, body_bytes: usize, clock: &Clock) -> bool {
+        !told && self.is_looked_after() || self.see_to_short(told, body_bytes, clock)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn see_to_short(&mut self, told: bool, body_bytes: usize, clock: &Clock) -> bool {
+        let header_bytes = if body_bytes <= MAX_SHORT_BODY_BYTES { 2 } else { MAX_HEADER_BYTES };
+        self.committed(told, (header_bytes + body_bytes) as u64, clock, true);
         true
     }
 
-    /// As [`try_send_short`](Self::try_send_short), for a message that is encoded in `slab` already. `may_write` as for
-    /// [`commit`](Self::commit).
+    /// As [`try_put_small`](Self::try_put_small) and [`sent_short`](Self::sent_short), for a message that is encoded in `slab`
+    /// already. False: nothing was done. `may_write` as for [`commit`](Self::commit).
     #[inline(always)]
     pub fn try_send_encoded(
         &mut self,
@@ -304,35 +325,19 @@ impl Pipe {
         clock: &Clock,
         may_write: bool,
     ) -> bool {
-        if self.is_gone {
-            return false;
-        }
         let Some(told) = self.writer.try_send_encoded(slab, start, end) else { return false };
-        let own_bytes = (end - start) as u64;
-        let follows = match &self.peer {
-            PipePeer::Link(_) if !may_write => self.lies_behind_others(own_bytes, clock),
-            _ => self.follows_others(own_bytes, clock),
-        };
-        if told || !follows {
-            self.committed(told, own_bytes, clock, may_write);
+        if told || !self.is_looked_after() {
+            self.committed(told, (end - start) as u64, clock, may_write);
         }
         true
     }
 
-    /// True if a message of `own_bytes` that was committed needs nothing else: it waits to be read, or to be written with
-    /// what this thread left behind before it.
+    /// True if a message that was committed the short way needs nothing else: it waits to be read, or this thread writes it
+    /// with what else it leaves behind. That others may have written meanwhile what lay before it makes no difference: its
+    /// thread is in a hurry, or the short way had ended at a look.
     #[inline(always)]
-    fn follows_others(&self, own_bytes: u64, clock: &Clock) -> bool {
-        if !matches!(self.peer, PipePeer::Link(_)) {
-            return true;
-        }
-        let is_look_due = self.pace.is_look_due(self.writer.messages_written());
-        !is_look_due && self.lies_behind_others(own_bytes, clock)
-    }
-
-    #[inline(always)]
-    fn lies_behind_others(&self, own_bytes: u64, clock: &Clock) -> bool {
-        self.writer.unread_bytes() > own_bytes && left_behind::is_noted_in(self.noted_in, clock)
+    fn is_looked_after(&self) -> bool {
+        left_behind::is_noted_in(self.noted_in) || !matches!(self.peer, PipePeer::Link(_))
     }
 
     /// Forgets the unfinished message.
@@ -354,9 +359,17 @@ impl Pipe {
         } else {
             self.note_left_behind(clock);
         }
-        // The message that makes the batch full goes the long way, and writes it.
+        // The message that makes the batch full goes the long way, and writes it; so does the one that is to look.
         let room_bytes = self.batch_bytes.saturating_sub(self.writer.unread_bytes());
-        self.writer.open_short_way(room_bytes.saturating_sub(1));
+        let messages_max = if may_write { self.pace.messages_before_look(sent) } else { u64::MAX };
+        self.open_short_way(room_bytes.saturating_sub(1), messages_max);
+    }
+
+    #[inline]
+    fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
+        if !self.is_gone {
+            self.writer.open_short_way(bytes_max, messages_max);
+        }
     }
 
     #[inline]
@@ -470,6 +483,13 @@ impl Pipes {
         self.by_id.remove(&pipe.id);
         self.free.push(slot);
         Some(pipe)
+    }
+
+    /// [`Pipe::return_credit`] to the writer of a pipe.
+    pub fn return_credit(&self, slot: usize) {
+        if let Some(pipe) = self.get(slot) {
+            pipe.return_credit();
+        }
     }
 
     /// The last part received came through this pipe.

@@ -333,7 +333,7 @@ impl Routing {
         let pipe = slot.and_then(|slot| scope.pipes.get_mut(slot));
         let refused = match pipe {
             None => Some(Refused::HostUnreachable),
-            Some(pipe) if pipe.is_gone => Some(Refused::HostUnreachable),
+            Some(pipe) if pipe.is_gone() => Some(Refused::HostUnreachable),
             Some(pipe) => (!pipe.has_room(scope.clock)).then_some(Refused::WouldBlock),
         };
         match (refused, slot) {

@@ -2,7 +2,7 @@
 
 use zeroring_base::{Message, PartRef};
 
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, ShortReceived};
 use super::topic::{Removed, SubscriptionSet};
 use super::{NO_SLOT, Pipes, Refused, Scope};
 use crate::pipe::TakeShort;
@@ -221,24 +221,28 @@ impl Subscriber {
         is_between_messages && (!self.is_sub || self.set.matches_all() && !inverted)
     }
 
-    /// Gives the body of a matching message of one part to `taker`, if it is short and its bytes are at hand; returns the
-    /// slot it came from, and what the taker made of it. `None`: something else is to be done first, or the taker did not
-    /// want it. Messages that do not match are passed over.
+    /// Gives the body of a matching message of one part to `taker`, if it is short and its bytes are at hand. `None`: something
+    /// else is to be done first, or the taker did not want it. Messages that do not match are passed over.
     #[inline(never)]
     pub fn try_recv_short<T: TakeShort>(
         &mut self,
         pipes: &mut Pipes,
         inverted: bool,
         taker: &mut T,
-    ) -> Option<(usize, T::Taken)> {
+    ) -> Option<ShortReceived<T::Taken>> {
         if self.ahead.is_some() || self.inside_received {
             return None;
         }
         let filter = self.is_sub.then_some(&self.set);
         let mut matching = TakeMatching { filter, inverted, taker };
         loop {
-            if let (slot, Some(taken)) = self.fair.try_recv_short(pipes, &mut matching)? {
-                return Some((slot, taken));
+            let ShortReceived { slot, taken, returns_credit } =
+                self.fair.try_recv_short(pipes, &mut matching)?;
+            if let Some(taken) = taken {
+                return Some(ShortReceived { slot, taken, returns_credit });
+            }
+            if returns_credit {
+                pipes.return_credit(slot);
             }
         }
     }

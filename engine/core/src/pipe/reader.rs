@@ -1,5 +1,6 @@
 //! The receiving end of a pipe: cuts parts out of the stream where they lie.
 
+use zeroring_base::copy::SMALL_BYTES_MAX;
 use zeroring_base::stream::StreamReader;
 use zeroring_base::{Bytes, Message, limits};
 use zeroring_zmtp::command::Command;
@@ -20,6 +21,9 @@ pub enum Part {
 pub trait TakeShort {
     /// What it makes of a body.
     type Taken;
+    /// It wants bodies of at most [`SMALL_BYTES_MAX`] only, and takes them without calling anything: then neither does who
+    /// gives them.
+    const ONLY_SMALL: bool = false;
 
     /// Takes a body. `None`: it is not wanted, and stays where it is.
     fn take(&mut self, body: &[u8]) -> Option<Self::Taken>;
@@ -74,11 +78,12 @@ impl PipeReader {
     #[inline(always)]
     pub fn try_next_short<T: TakeShort>(&mut self, taker: &mut T) -> Option<(T::Taken, bool)> {
         let Kind::Stream(stream) = &mut self.kind else { return None };
-        let bytes = stream.at_hand();
+        let bytes = stream.at_hand()?;
         let (&[flags, length], rest) = bytes.split_first_chunk()?;
         let (body, frame_bytes) = match flags {
+            0 if T::ONLY_SMALL && usize::from(length) > SMALL_BYTES_MAX => return None,
             0 => (rest.get(..usize::from(length))?, 2 + usize::from(length)),
-            LONG => long_body(bytes)?,
+            LONG if !T::ONLY_SMALL => long_body(bytes)?,
             _ => return None,
         };
         let taken = taker.take(body)?;

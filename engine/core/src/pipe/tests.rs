@@ -116,6 +116,101 @@ fn gather_counts_runs_of_equal_messages_for_every_write_size() {
     }
 }
 
+/// The end of a multipart message, or a command, is as large as the messages behind it.
+#[test]
+fn gather_counts_runs_behind_other_frames_for_every_write_size() {
+    for step in 1..40 {
+        let mut pool = SlabPool::new(128);
+        let (mut w, r) = one_way(2, false);
+        let mut gather = Gather::new(r);
+        let mut ends = Vec::new();
+        for round in 0..3 {
+            send(&mut pool, &mut w, &[b"aa", b"bb", b"cc"]);
+            ends.push(12);
+            ends.extend(vec![4; round + 1]);
+            (0..=round).for_each(|_| assert!(!send(&mut pool, &mut w, &[b"dd"])));
+            w.put_command(&mut pool, b"ee").expect("memory");
+            let _ = w.commit(1);
+            ends.push(4);
+            send(&mut pool, &mut w, &[b"ff"]);
+            ends.push(4);
+        }
+        ends.iter_mut().fold(0, |end, bytes| {
+            *bytes += end;
+            *bytes
+        });
+        let (messages, mut written) = (ends.len() as u64, 0);
+        while !gather.is_empty() {
+            let n = gather.ranges(&mut Vec::new(), 64, step);
+            let _ = gather.consume(n);
+            written += n;
+            let expected = ends.iter().filter(|end| **end <= written).count() as u64;
+            assert_eq!(messages - w.unacked_messages(), expected, "step {step}, {written} bytes");
+        }
+        assert_eq!(w.unacked_messages(), 0, "step {step}");
+    }
+}
+
+/// What lies behind the message that a lost connection cut off is counted as ever.
+#[test]
+fn runs_of_equal_messages_are_counted_behind_one_that_was_cut_off() {
+    for written in 0..8usize {
+        let mut pool = SlabPool::new(128);
+        let (mut w, r) = one_way(2, false);
+        let mut gather = Gather::new(r);
+        send(&mut pool, &mut w, &[b"aa", b"bb"]);
+        (0..5).for_each(|_| assert!(!send(&mut pool, &mut w, &[b"cc"])));
+        let _ = gather.consume(written);
+        let _ = gather.skip_unfinished_message();
+        let skipped = u64::from(written > 0);
+        assert_eq!(6 - w.unacked_messages(), skipped, "after {written} bytes");
+        let left = gather.queued_bytes();
+        let _ = gather.consume(left - 1);
+        assert_eq!(w.unacked_messages(), 1, "after {written} bytes");
+        let _ = gather.consume(1);
+        assert_eq!(w.unacked_messages(), 0);
+    }
+}
+
+/// Messages encoded elsewhere and our own, each by the short way where it is open, arrive in order.
+#[test]
+fn own_and_encoded_messages_take_turns() {
+    let mut pool = SlabPool::new(1024);
+    let mut shared = pool.writer(1024).expect("memory");
+    let (mut w, mut r) = one_way(0, false);
+    let mut short = [0, 0];
+    for n in 0..60u8 {
+        let body = [n; 3];
+        let is_encoded = n / 4 % 2 == 1;
+        let start = shared.filled();
+        if is_encoded {
+            shared.put(&[0, 3]);
+            shared.put(&body);
+        }
+        let told = match is_encoded {
+            true => w.try_send_encoded(&shared, start, shared.filled()),
+            false => w.try_send_small(&body),
+        };
+        match (told, is_encoded) {
+            (Some(_), _) => short[usize::from(is_encoded)] += 1,
+            (None, true) => {
+                w.put_encoded(&shared, start, shared.filled());
+                let _ = w.commit(1);
+            }
+            (None, false) => {
+                send(&mut pool, &mut w, &[&body]);
+            }
+        }
+        w.open_short_way(u64::MAX, u64::MAX);
+    }
+    // The first of each turn begins a segment, or follows on what is not its own.
+    assert_eq!(short, [3 * 8, 3 * 7]);
+    for n in 0..60u8 {
+        assert_eq!(recv(&mut r), Some(vec![vec![n; 3]]));
+    }
+    assert_eq!(recv(&mut r), None);
+}
+
 #[test]
 fn after_a_lost_connection_the_next_whole_message_goes_first() {
     for written in 0..=110usize {

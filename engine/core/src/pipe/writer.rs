@@ -62,23 +62,39 @@ impl PipeWriter {
         }
     }
 
-    /// Opens the [short way](Self::try_send_short) for messages with so many bytes together at most.
+    /// Opens the [short way](Self::try_send_small) for so many messages at most, with so many bytes together.
     #[inline]
-    pub fn open_short_way(&mut self, bytes_max: u64) {
+    pub fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
         if let Kind::Stream(stream) = &mut self.0 {
-            stream.open_short_way(bytes_max);
+            stream.open_short_way(bytes_max, messages_max);
         }
     }
 
-    /// Puts and commits a message of one part, if the short way is open and wide enough for it. `None`: nothing was done.
-    /// Otherwise as [`commit`](Self::commit).
+    /// Closes the short way until it is opened again.
+    pub fn close_short_way(&mut self) {
+        if let Kind::Stream(stream) = &mut self.0 {
+            stream.close_short_way();
+        }
+    }
+
+    /// Puts and commits a message of one part and at most [`SMALL_BYTES_MAX`] bytes, if the short way is open and wide enough
+    /// for it. `None`: nothing was done. Otherwise as [`commit`](Self::commit). Calls nothing.
     #[inline(always)]
+    pub fn try_send_small(&mut self, body: &[u8]) -> Option<bool> {
+        let Kind::Stream(stream) = &mut self.0 else { return None };
+        stream.try_commit_small((body.len() as u16) << 8, body)
+    }
+
+    /// As [`try_send_small`](Self::try_send_small), for any length.
+    #[inline]
     pub fn try_send_short(&mut self, body: &[u8]) -> Option<bool> {
         let Kind::Stream(stream) = &mut self.0 else { return None };
-        match u8::try_from(body.len()) {
-            Ok(length) => stream.try_commit_short(u16::from_le_bytes([0, length]), body),
-            Err(_) => try_send_long(stream, body),
+        if let Ok(length) = u8::try_from(body.len()) {
+            return stream.try_commit_short(u16::from_le_bytes([0, length]), body);
         }
+        let mut header = [0; 9];
+        let header_bytes = encode_header(0, body.len(), &mut header);
+        stream.try_commit_copy(&header[..header_bytes], body)
     }
 
     /// Puts and commits a message that is encoded in `slab` at `start..end`, if the [short way](Self::open_short_way) is open
@@ -231,13 +247,6 @@ impl PipeWriter {
     pub fn has_uncommitted(&self) -> bool {
         matches!(&self.0, Kind::Stream(stream) if stream.has_uncommitted())
     }
-}
-
-#[inline(never)]
-fn try_send_long(stream: &mut StreamWriter, body: &[u8]) -> Option<bool> {
-    let mut header = [0; 9];
-    let header_bytes = encode_header(0, body.len(), &mut header);
-    stream.try_commit_copy(&header[..header_bytes], body)
 }
 
 fn put_newest(conflate: &mut ConflateWriter, frames: &[u8]) {

@@ -152,7 +152,7 @@ impl SocketCore {
     fn gone(&mut self, id: PipeId) {
         let Some(slot) = self.pipes.slot_of(id) else { return };
         if let Some(pipe) = self.pipes.get_mut(slot) {
-            pipe.is_gone = true;
+            pipe.set_gone();
         }
         self.with_pattern(|pattern, scope| pattern.readable(scope, slot));
         if !self.end_if_finished(slot) {
@@ -184,7 +184,7 @@ impl SocketCore {
     fn end_if_finished(&mut self, slot: usize) -> bool {
         let Some(pipe) = self.pipes.get_mut(slot) else { return false };
         let is_replaced = pipe.is_replaced && !self.pattern.is_reading(slot);
-        if pipe.is_gone {
+        if pipe.is_gone() {
             // What nobody will read keeps nothing alive.
             let is_finished = pipe.is_finished();
             if is_finished || is_replaced || self.pattern.ignores(&self.pipes, slot) {
@@ -209,7 +209,7 @@ impl SocketCore {
             (true, _) => Some(0),
             (false, ms) => u64::try_from(ms).ok().map(|ms| ms * 1_000_000),
         };
-        let (id, peer, is_gone) = (pipe.id, pipe.peer.clone(), pipe.is_gone);
+        let (id, peer, is_gone) = (pipe.id, pipe.peer.clone(), pipe.is_gone());
         drop(pipe); // our ends first: then "nothing more comes" is true when the peer is told
         match peer {
             PipePeer::Link(link) if !is_gone => link.ask_close(linger_ns),

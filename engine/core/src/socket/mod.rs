@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver as EventReceiver;
-use zeroring_base::copy::copy_short;
+use zeroring_base::copy::{SMALL_BYTES_MAX, copy_short, copy_small};
 use zeroring_base::mailbox::{Receiver, mailbox};
 use zeroring_base::wake::{NoSleep, Waker};
 use zeroring_base::{Message, PartRef, SlabPool, limits};
@@ -44,7 +44,7 @@ use crate::context::Shared;
 use crate::error::{RecvError, SendError, SocketError};
 use crate::monitor::MonitorEvent;
 use crate::options::{ContextOptions, SocketOptions};
-use crate::pattern::{Pattern, Pipes, Refused, Scope};
+use crate::pattern::{Pattern, Pipes, Refused, Scope, ShortReceived};
 use crate::pipe::TakeShort;
 use endpoints::Endpoints;
 use wait::Waiter;
@@ -187,15 +187,30 @@ impl SocketCore {
 
     /// The short way of a short message, which most take: nothing was reported, and nothing stands in its way. False:
     /// something does, and nothing was done. A function of its own, so that callers need few registers and no memory for
-    /// the result.
+    /// the result; with a small message it calls nothing but at its end, and saves no registers either.
     #[inline(never)]
     fn try_send_short(&mut self, body: &[u8]) -> bool {
-        if !self.is_at_ease() || body.len() >= self.options.copy_threshold_bytes as usize {
+        if body.len() > SMALL_BYTES_MAX {
+            let is_copied = body.len() < self.options.copy_threshold_bytes as usize;
+            return is_copied && self.try_send_longer(body);
+        }
+        self.try_send_with::<true>(body)
+    }
+
+    #[inline(never)]
+    fn try_send_longer(&mut self, body: &[u8]) -> bool {
+        self.try_send_with::<false>(body)
+    }
+
+    #[inline(always)]
+    fn try_send_with<const IS_SMALL: bool>(&mut self, body: &[u8]) -> bool {
+        if !self.is_at_ease() {
             return false;
         }
         match &mut self.pattern {
             Pattern::Distribute { balancer: Some(balancer), .. } => {
-                balancer.try_send_short(&mut self.pipes, body, self.context.clock())
+                let clock = self.context.clock();
+                balancer.try_send_short::<IS_SMALL>(&mut self.pipes, body, clock)
             }
             _ => false,
         }
@@ -301,6 +316,14 @@ impl SocketCore {
 
     #[inline(never)]
     fn try_recv_short_slice(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        match self.try_recv_short(&mut SmallIntoBuffer(buffer)) {
+            None => self.try_recv_longer_slice(buffer),
+            received => received,
+        }
+    }
+
+    #[inline(never)]
+    fn try_recv_longer_slice(&mut self, buffer: &mut [u8]) -> Option<usize> {
         self.try_recv_short(&mut IntoBuffer(buffer))
     }
 
@@ -324,15 +347,26 @@ impl SocketCore {
             Pattern::Subscriber(subscriber) if subscriber.matches_next(inverted) => {
                 Ok(subscriber.fair())
             }
-            Pattern::Subscriber(subscriber) => Err(subscriber),
+            Pattern::Subscriber(subscriber) if !T::ONLY_SMALL => Err(subscriber),
             _ => return None,
         };
-        let (slot, taken) = match fair {
+        let ShortReceived { slot, taken, returns_credit } = match fair {
             Ok(fair) => fair.try_recv_short(pipes, taker),
             Err(choosy) => choosy.try_recv_short(pipes, inverted, taker),
         }?;
         self.recv_more = false;
         self.pipes.received_from(slot);
+        if returns_credit {
+            return self.return_credit_for(slot, taken);
+        }
+        Some(taken)
+    }
+
+    /// The last thing a receive does, so that it must not save anything for the case.
+    #[cold]
+    #[inline(never)]
+    fn return_credit_for<T>(&self, slot: usize, taken: T) -> Option<T> {
+        self.pipes.return_credit(slot);
         Some(taken)
     }
 
@@ -520,6 +554,20 @@ impl TakeShort for IntoBuffer<'_> {
     #[inline(always)]
     fn take(&mut self, body: &[u8]) -> Option<usize> {
         copy_short(body, self.0.get_mut(..body.len())?);
+        Some(body.len())
+    }
+}
+
+/// Copies small bodies that fit, and calls nothing.
+struct SmallIntoBuffer<'a>(&'a mut [u8]);
+
+impl TakeShort for SmallIntoBuffer<'_> {
+    type Taken = usize;
+    const ONLY_SMALL: bool = true;
+
+    #[inline(always)]
+    fn take(&mut self, body: &[u8]) -> Option<usize> {
+        copy_small(body, self.0.get_mut(..body.len())?);
         Some(body.len())
     }
 }

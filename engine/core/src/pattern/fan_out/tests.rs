@@ -162,7 +162,7 @@ fn in_manual_mode_requests_wait_for_the_application() {
 #[test]
 fn in_manual_mode_requests_of_a_peer_that_is_gone_are_void() {
     let (mut bench, mut fan_out, slot) = overfull(true);
-    bench.pipes.get_mut(slot).expect("a peer").is_gone = true;
+    bench.pipes.get_mut(slot).expect("a peer").set_gone();
     fan_out.readable(&mut bench.scope(), slot);
     assert!(bench.pipes.get_mut(slot).expect("a peer").is_finished());
 }

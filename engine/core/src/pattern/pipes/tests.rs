@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use zeroring_base::copy::SMALL_BYTES_MAX;
+use zeroring_base::slab::SlabWriter;
 use zeroring_base::sync::thread_mark;
 use zeroring_base::time::VirtualClock;
 use zeroring_zmtp::greeting::Version;
@@ -72,11 +74,31 @@ impl Bench {
     fn send(&mut self, body: &[u8]) {
         self.hand.advance_to(self.clock.now_ns() + MESSAGE_NS);
         let pipe = self.pipes.get_mut(0).expect("a pipe");
-        if !pipe.try_send_short(body, &self.clock) {
-            assert!(pipe.has_room(&self.clock), "the connection takes everything");
-            pipe.put(&mut self.pool, body.into(), false, 4096).expect("memory");
-            pipe.commit(&self.clock, true);
+        let put = match body.len() {
+            0..=SMALL_BYTES_MAX => pipe.try_put_small(body),
+            _ => pipe.try_put_short(body),
+        };
+        if let Some(told) = put {
+            assert!(pipe.sent_short(told, body.len(), &self.clock));
+            return;
         }
+        assert!(pipe.has_room(&self.clock), "the connection takes everything");
+        pipe.put(&mut self.pool, body.into(), false, 4096).expect("memory");
+        pipe.commit(&self.clock, true);
+    }
+
+    /// Sends what stands at the end of `slab` as a publisher does. True if it went the short way.
+    fn send_encoded(&mut self, slab: &SlabWriter, start: usize, may_write: bool) -> bool {
+        self.hand.advance_to(self.clock.now_ns() + MESSAGE_NS);
+        let pipe = self.pipes.get_mut(0).expect("a pipe");
+        let range = (start, slab.filled());
+        let is_short = pipe.try_send_encoded(slab, range, &self.clock, may_write);
+        if !is_short {
+            assert!(pipe.has_room(&self.clock), "the connection takes everything");
+            pipe.put_encoded(slab, range.0, range.1);
+            pipe.commit(&self.clock, may_write);
+        }
+        is_short
     }
 
     fn writes_for(&mut self, messages: u32) -> u32 {
@@ -95,6 +117,45 @@ impl Bench {
     fn unwritten_bytes(&mut self) -> u64 {
         self.pipes.get_mut(0).expect("a pipe").unwritten_bytes()
     }
+}
+
+/// Those that may not write leave that to the I/O thread, but for a full batch.
+#[test]
+fn encoded_messages_fill_batches_and_are_noted_whoever_may_write() {
+    for may_write in [true, false] {
+        let mut bench = Bench::new(0);
+        let link = bench.link();
+        let messages: usize = 5000;
+        let frame = [&[0, 62][..], &[7; 62]].concat();
+        let mut slab = SlabWriter::with_capacity(messages * frame.len()).expect("memory");
+        let mut short = 0;
+        for n in 0..messages {
+            let start = slab.filled();
+            slab.put(&frame);
+            short += usize::from(bench.send_encoded(&slab, start, may_write));
+            assert!(bench.unwritten_bytes() < limits::FLUSH_BYTES as u64, "message {n}");
+        }
+        let batches = messages * frame.len() / limits::FLUSH_BYTES;
+        let writes = bench.writes.load(Ordering::Relaxed) as usize;
+        match may_write {
+            true => assert!((batches..messages / 50).contains(&writes), "{writes} writes"),
+            false => assert_eq!(writes, batches),
+        }
+        assert!(short > messages * 9 / 10, "{short} of {messages} went the short way");
+        drop(link);
+    }
+}
+
+#[test]
+fn nothing_is_put_the_short_way_into_a_pipe_that_is_gone() {
+    let mut bench = Bench::new(0);
+    bench.writes_for(100);
+    let clock = bench.clock.clone();
+    let pipe = bench.pipes.get_mut(0).expect("a pipe");
+    pipe.set_gone();
+    assert_eq!((pipe.try_put_small(b"tick"), pipe.try_put_short(b"tick")), (None, None));
+    pipe.send_command_anyway(&mut bench.pool, b"command", &clock);
+    assert_eq!(pipe.try_put_small(b"tick"), None, "a command does not open it");
 }
 
 /// A regression: after each write that made room, the next messages were taken for a new burst and written one by one.

@@ -11,8 +11,8 @@ impl Kind, example "Dealer" {
     /// [`WaitPolicy::Adaptive`]. Read by each call. No libzmq option.
     wait_policy, set_wait_policy(policy: WaitPolicy) = "zeroring::WaitPolicy::Spin",
         |options| options.wait_policy, |options| options.wait_policy = policy;
-    /// Parts of at least this many bytes are sent by reference, shorter ones are copied. Default 4096: below about a
-    /// page, copying is cheaper. Next bind or connect. No libzmq option.
+    /// Parts of at least this many bytes are sent by reference, shorter ones are copied; so are all of up to 255 bytes.
+    /// Default 4096: below about a page, copying is cheaper. Next bind or connect. No libzmq option.
     copy_threshold, set_copy_threshold(bytes: u32) = "16_384",
         |options| options.copy_threshold_bytes, |options| options.copy_threshold_bytes = bytes;
     /// Longest part a peer may send, in bytes; a longer one ends its connection. `None`: no limit, the default. Next bind
