@@ -23,6 +23,9 @@ pub struct Cell {
     /// What each repeat brought, or why it came to nothing. Repeats with the same index ran beside
     /// each other.
     pub repeats: Vec<Result<Outcome, String>>,
+    /// One repeat more, in which system calls were counted; nothing else of it is used. `None` where they cannot be counted.
+    #[serde(default)]
+    pub counted: Option<Result<Outcome, String>>,
 }
 
 /// The middle of the repeats, and the extremes.
@@ -146,7 +149,7 @@ pub struct CostSummary {
     pub voluntary_switches: f64,
     /// Context switches of threads that had to yield, both sides, median.
     pub involuntary_switches: f64,
-    /// System calls of both sides, median; none where they cannot be counted.
+    /// System calls of both sides, in the repeat that counted them; none where they cannot be counted.
     pub system_calls: Option<f64>,
 }
 
@@ -161,7 +164,7 @@ struct Used {
 impl Cell {
     /// A cell without repeats yet.
     pub fn new(workload: Workload, transport: Transport, peer: PeerName) -> Self {
-        Self { workload, transport, peer, repeats: Vec::new() }
+        Self { workload, transport, peer, repeats: Vec::new(), counted: None }
     }
 
     /// The repeats that came to an end.
@@ -222,8 +225,13 @@ impl Cell {
             system_share: Spread::of(shares)?.median,
             voluntary_switches: median(&|used| Some(used.both.voluntary_switches as f64))?,
             involuntary_switches: median(&|used| Some(used.both.involuntary_switches as f64))?,
-            system_calls: median(&|used| Some(used.both.system_calls? as f64)),
+            system_calls: self.system_calls(),
         })
+    }
+
+    fn system_calls(&self) -> Option<f64> {
+        let used = self.used(self.counted.as_ref()?.as_ref().ok()?)?;
+        Some(used.both.system_calls? as f64 / used.messages)
     }
 
     fn used(&self, outcome: &Outcome) -> Option<Used> {
@@ -293,15 +301,15 @@ impl Cell {
     /// Messages lost or out of order, and repeats that came to nothing.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
-        for (index, repeat) in self.repeats.iter().enumerate() {
+        let numbered = self.repeats.iter().zip(1..).map(|(repeat, n)| (repeat, n.to_string()));
+        let counted = self.counted.iter().map(|repeat| (repeat, "that counts calls".to_owned()));
+        for (repeat, which) in numbered.chain(counted) {
             let found = match repeat {
                 Err(error) => vec![error.clone()],
                 Ok(outcome) => self.failures_of(outcome),
             };
             let label = self.label();
-            failures.extend(
-                found.into_iter().map(|why| format!("{label}: repeat {}: {why}", index + 1)),
-            );
+            failures.extend(found.into_iter().map(|why| format!("{label}: repeat {which}: {why}")));
         }
         failures
     }
@@ -466,10 +474,24 @@ mod tests {
         let usage = |cpu: u64| Usage { user_ns: cpu, system_ns: cpu, ..Usage::default() };
         let side = |cpu| RoleReport { usage: Some(usage(cpu)), ..flow(10, 1) };
         let throughput = Workload::throughput(64, 1);
-        let cost = cell(throughput, vec![(side(100), side(300))]).cost().unwrap();
+        let mut measured = cell(throughput, vec![(side(100), side(300))]);
+        let cost = measured.cost().unwrap();
         assert_eq!((cost.cpu_ns.median, cost.system_share), (80.0, 0.5));
         assert_eq!((cost.connector_cpu_ns, cost.binder_cpu_ns), (Some(20.0), Some(60.0)));
         assert_eq!(cost.system_calls, None, "not counted");
+        let calls = Some(Usage { system_calls: Some(3), ..usage(5000) });
+        let mut outcome = measured.outcomes().next().unwrap().clone();
+        (outcome.connector.usage, outcome.binder.usage) = (calls, calls);
+        measured.counted = Some(Ok(outcome));
+        let cost = measured.cost().unwrap();
+        assert_eq!((cost.system_calls, cost.cpu_ns.median), (Some(0.6), 80.0));
+        measured.counted = Some(Err("no end".to_owned()));
+        assert_eq!(measured.cost().unwrap().system_calls, None);
+        assert!(
+            measured.failures()[0].contains("counts calls: no end"),
+            "{:?}",
+            measured.failures()
+        );
         let one_process = cell(throughput, vec![(side(100), flow(10, 1))]).cost().unwrap();
         assert_eq!((one_process.cpu_ns.median, one_process.binder_cpu_ns), (20.0, None));
     }

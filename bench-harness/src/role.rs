@@ -70,6 +70,8 @@ pub struct Setting {
     pub duration_ns: u64,
     /// How the open loop waits for its next send.
     pub pace: Pace,
+    /// Count system calls, which costs time: in a repeat of which nothing else is used.
+    pub counts_system_calls: bool,
     /// How to open the library.
     pub peer: PeerOptions,
 }
@@ -280,8 +282,9 @@ pub fn main<S: PeerSet>(argument: &str) -> Result<()> {
         bail!("the parent {} ended before we began", role.parent_pid);
     }
     usage::allow_many_descriptors();
-    // The parent says why, if it cannot be done: it tries the same.
-    let _ = usage::count_system_calls();
+    if role.setting.counts_system_calls {
+        usage::count_system_calls().map_err(anyhow::Error::msg)?;
+    }
     match run::<S>(role) {
         Ok(results) => say_to_parent(format!("result {}", serde_json::to_string(&results)?)),
         Err(error) => {

@@ -35,7 +35,9 @@ pub fn run(plan: &Plan) -> Result<bool> {
     let probes = floor::probes(&plan.floor_sizes_bytes);
     document.cells = plan_cells(plan, &document.libraries);
     let floor_rounds = plan.floor_rounds as usize;
-    let steps = probes.len() * floor_rounds + document.cells.len() * plan.repeats as usize;
+    let counts_calls = document.manifest.system_calls_uncounted.is_none();
+    let repeats = plan.repeats as usize + usize::from(counts_calls);
+    let steps = probes.len() * floor_rounds + document.cells.len() * repeats;
     let progress = progress_bar(steps as u64);
 
     runner.floor(&probes, &mut document.floor, &progress);
@@ -47,6 +49,9 @@ pub fn run(plan: &Plan) -> Result<bool> {
     let Document { cells, floor, .. } = &mut document;
     for (index, group) in cells.chunk_by_mut(together).enumerate() {
         runner.group(group, &progress);
+        if counts_calls {
+            runner.count_system_calls(group, &progress);
+        }
         while rounds_done < floor_rounds_due(index + 1, groups, floor_rounds) {
             runner.floor(&probes, floor, &progress);
             rounds_done += 1;
@@ -225,6 +230,16 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// A repeat of each of the cells in which system calls are counted, which disturbs all else.
+    fn count_system_calls(&mut self, group: &mut [Cell], progress: &ProgressBar) {
+        for cell in group {
+            progress.set_message(cell.label());
+            let outcome = self.repeat(cell.workload, cell.transport, cell.peer, true);
+            cell.counted = Some(outcome.map_err(|error| format!("{error:#}")));
+            progress.inc(1);
+        }
+    }
+
     /// One repeat.
     pub fn cell(
         &mut self,
@@ -232,8 +247,19 @@ impl<'a> Runner<'a> {
         transport: Transport,
         peer: PeerName,
     ) -> Result<Outcome> {
+        self.repeat(workload, transport, peer, false)
+    }
+
+    fn repeat(
+        &mut self,
+        workload: Workload,
+        transport: Transport,
+        peer: PeerName,
+        counts_system_calls: bool,
+    ) -> Result<Outcome> {
         let duration_ns = self.plan.duration_ns(workload);
         let mut setting = self.setting(transport, self.plan.warm_up_ns, duration_ns)?;
+        setting.counts_system_calls = counts_system_calls;
         setting.peer.max_sockets = setting.peer.max_sockets.max(workload.sockets() as i32 + 16);
         if let crate::workload::Load::Window { messages } = workload.load
             && setting.peer.hwm_messages != 0
@@ -273,6 +299,7 @@ impl<'a> Runner<'a> {
             warm_up_ns,
             duration_ns,
             pace: self.plan.pace,
+            counts_system_calls: false,
             peer: self.plan.peer_options.clone(),
         })
     }

@@ -106,15 +106,43 @@ static SYSTEM_CALLS: OnceLock<Mutex<Counter>> = OnceLock::new();
 /// The kernel's reason, in words: the tracepoint `raw_syscalls:sys_enter` needs a mounted tracefs
 /// and the right to use it (`kernel.perf_event_paranoid` of -1, or CAP_PERFMON).
 pub fn count_system_calls() -> Result<(), String> {
-    let tracepoint = Tracepoint::with_name("raw_syscalls/sys_enter")
-        .map_err(|error| format!("tracefs has no raw_syscalls:sys_enter ({error})"))?;
-    // The tracepoint fires inside the kernel, which a counter leaves out unless told otherwise.
-    let counter = Builder::new(tracepoint).include_kernel().inherit(true).enabled(true).build();
-    let counter =
-        counter.map_err(|error| format!("perf may not count system calls here ({error})"))?;
+    let counter = system_call_counter()?;
     // A second call finds the first one's counter, which goes on.
     let _ = SYSTEM_CALLS.set(Mutex::new(counter));
     Ok(())
+}
+
+/// Whether [`count_system_calls`] would work; counts nothing.
+///
+/// # Errors
+/// As for that.
+pub fn can_count_system_calls() -> Result<(), String> {
+    system_call_counter().map(drop)
+}
+
+fn system_call_counter() -> Result<Counter, String> {
+    let tracepoint = Tracepoint::with_id(sys_enter_id(&TRACEFS)?);
+    // The tracepoint fires inside the kernel, which a counter leaves out unless told otherwise.
+    let counter = Builder::new(tracepoint).include_kernel().inherit(true).enabled(true).build();
+    counter.map_err(|error| format!("perf may not count system calls here ({error})"))
+}
+
+/// Where tracefs is mounted: by itself, or by debugfs.
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+
+fn sys_enter_id(mounts: &[&str]) -> Result<u64, String> {
+    let mut reasons = Vec::new();
+    for mount in mounts {
+        let path = format!("{mount}/events/raw_syscalls/sys_enter/id");
+        match std::fs::read_to_string(&path) {
+            Ok(id) => return id.trim().parse().map_err(|error| format!("{path}: {error}")),
+            Err(error) => reasons.push(format!("{path}: {error}")),
+        }
+    }
+    Err(format!(
+        "not counted, {}; `mount -t tracefs nodev /sys/kernel/tracing` helps",
+        reasons.join(", ")
+    ))
 }
 
 fn system_calls() -> Option<u64> {
@@ -165,6 +193,20 @@ mod tests {
         assert_eq!((both.cpu_ns(), both.system_calls), (6, Some(7)));
         assert_eq!(both.voluntary_switches, 5);
         assert_eq!(one.and(Usage::default()).system_calls, None);
+    }
+
+    #[test]
+    fn the_tracepoint_is_found_wherever_it_is_mounted() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let mount = directory.path().to_str().unwrap();
+        let error = sys_enter_id(&["/nowhere", mount]).unwrap_err();
+        assert!(error.contains("/nowhere") && error.contains(mount), "{error}");
+        let event = directory.path().join("events/raw_syscalls/sys_enter");
+        std::fs::create_dir_all(&event).unwrap();
+        std::fs::write(event.join("id"), "353\n").unwrap();
+        assert_eq!(sys_enter_id(&["/nowhere", mount]), Ok(353));
+        std::fs::write(event.join("id"), "many\n").unwrap();
+        assert!(sys_enter_id(&[mount]).unwrap_err().contains("sys_enter/id"));
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Manifest {
             argv: std::env::args().collect(),
             options: serde_json::to_value(plan).unwrap_or_default(),
             libraries,
-            system_calls_uncounted: usage::count_system_calls().err(),
+            system_calls_uncounted: usage::can_count_system_calls().err(),
             jitter: Vec::new(),
         }
     }

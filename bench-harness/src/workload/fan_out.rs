@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::message::{Header, SequenceCheck, end_message, read_word};
+use super::throughput::MESSAGES_PER_LOOK;
 use super::{Job, Pattern, RoleReport};
 use crate::affinity;
 use crate::clock::now_ns;
@@ -19,8 +20,6 @@ use crate::role::Side;
 
 /// Windows on the way at once.
 const WINDOWS: u32 = 2;
-/// The publisher looks at the clock so often, so that reading it does not become the measurement.
-const MESSAGES_PER_LOOK: u64 = 64;
 /// A batch of libzmq's, 8 KiB, holds so many messages of 64 bytes.
 const UNCOUNTED_MESSAGES_MAX: u32 = 128;
 /// After the first greeting; every pause is twice the last one, so that they do not fill the queues

@@ -11,9 +11,11 @@ use super::{Job, RoleReport};
 use crate::clock::now_ns;
 use crate::peer::{Peer, PeerSocket};
 
-/// Above this message size the sender looks at the clock for each message, below every 64th, so
+/// Above this message size a sender looks at the clock for each message, below for every so many, so
 /// that reading it does not become the measurement.
 const CLOCK_EVERY_MESSAGE_BYTES: usize = 4096;
+/// See [`CLOCK_EVERY_MESSAGE_BYTES`].
+pub(super) const MESSAGES_PER_LOOK: u64 = 64;
 /// Which of several senders a message comes from.
 const SENDER_WORD: usize = 1;
 
@@ -23,29 +25,42 @@ pub fn send<P: Peer>(job: &mut Job<'_, P>, sockets: &mut [P::Socket]) -> Result<
     let (size, parts, setting) = (job.size(), job.workload.parts, job.setting);
     let senders = sockets.len() as u64;
     let mut message = vec![0; size];
-    let clock_mask = if size >= CLOCK_EVERY_MESSAGE_BYTES { 0 } else { 63 };
+    let messages_per_look = if size >= CLOCK_EVERY_MESSAGE_BYTES { 1 } else { MESSAGES_PER_LOOK };
 
     Header::WarmUp.write(&mut message);
     let warm_until_ns = now_ns() + setting.warm_up_ns;
     let mut warmed = 0_u64;
-    while warmed & clock_mask != 0 || now_ns() < warm_until_ns {
-        send_parts(&mut sockets[(warmed % senders) as usize], &message, parts)?;
-        warmed += 1;
+    while now_ns() < warm_until_ns {
+        for _ in 0..messages_per_look {
+            send_parts(&mut sockets[(warmed % senders) as usize], &message, parts)?;
+            warmed += 1;
+        }
     }
 
     job.meter.begin();
     let started_ns = now_ns();
     let mut sent = 0;
     let (mut sequence, mut sender) = (0, 0);
-    while sent == 0 || sent & clock_mask != 0 || now_ns() - started_ns < setting.duration_ns {
-        Header::Measured(sequence).write(&mut message);
-        write_word(&mut message, SENDER_WORD, sender as u64);
-        send_parts(&mut sockets[sender], &message, parts)?;
-        sent += 1;
-        sender += 1;
-        if sender == sockets.len() {
-            (sender, sequence) = (0, sequence + 1);
+    write_word(&mut message, SENDER_WORD, 0);
+    while sent == 0 || now_ns() - started_ns < setting.duration_ns {
+        if let [only] = &mut *sockets {
+            for _ in 0..messages_per_look {
+                Header::Measured(sequence).write(&mut message);
+                send_parts(only, &message, parts)?;
+                sequence += 1;
+            }
+        } else {
+            for _ in 0..messages_per_look {
+                Header::Measured(sequence).write(&mut message);
+                write_word(&mut message, SENDER_WORD, sender as u64);
+                send_parts(&mut sockets[sender], &message, parts)?;
+                sender += 1;
+                if sender == sockets.len() {
+                    (sender, sequence) = (0, sequence + 1);
+                }
+            }
         }
+        sent += messages_per_look;
     }
     for (index, socket) in sockets.iter_mut().enumerate() {
         let measured = sequence + u64::from(index < sender);

@@ -227,6 +227,12 @@ impl StreamWriter {
         self.short_way = ShortWay { bytes, messages };
     }
 
+    /// False if whatever comes next goes the long way.
+    #[inline(always)]
+    pub fn is_short_way_open(&self) -> bool {
+        self.short_way.bytes > 0
+    }
+
     /// Whatever comes next goes the long way.
     #[inline(always)]
     pub fn close_short_way(&mut self) {

@@ -101,10 +101,20 @@ impl FairQueue {
             return None;
         }
         debug_assert!(!self.leaves_after_message, "there is no message to leave after");
-        let slot = *self.active.get(self.current)?;
+        let slot = if T::ONLY_SMALL { self.only()? } else { *self.active.get(self.current)? };
         let (taken, returns_credit) = pipes.get_mut(slot)?.try_read_short(taker)?;
-        self.next();
+        if !T::ONLY_SMALL {
+            self.next();
+        }
         Some(ShortReceived { slot, taken, returns_credit })
+    }
+
+    /// The slot whose turn it is, if that is so because there is no other.
+    #[inline(always)]
+    fn only(&self) -> Option<usize> {
+        let &[slot] = &self.active[..] else { return None };
+        debug_assert!(self.current == 0, "the turn of {} of one", self.current);
+        Some(slot)
     }
 
     /// A part was read from the current pipe.

@@ -84,8 +84,8 @@ impl LoadBalancer {
         Ok(Some(slot))
     }
 
-    /// Sends a message of one part, small or of any length, if nothing stands in its way. False: something does, and nothing
-    /// was done.
+    /// Sends a message of one part, of any length, or a small one to the only peer, if nothing stands in its way. False:
+    /// something does, and nothing was done.
     #[inline(always)]
     pub fn try_send_short<const IS_SMALL: bool>(
         &mut self,
@@ -96,11 +96,14 @@ impl LoadBalancer {
         if self.present != Present::None {
             return false;
         }
-        let Some(&slot) = self.active.get(self.current) else { return false };
+        let turn = if IS_SMALL { self.only() } else { self.current() };
+        let Some(slot) = turn else { return false };
         let Some(pipe) = pipes.get_mut(slot) else { return false };
         let put = if IS_SMALL { pipe.try_put_small(body) } else { pipe.try_put_short(body) };
         let Some(told) = put else { return false };
-        self.next();
+        if !IS_SMALL {
+            self.next();
+        }
         pipe.sent_short(told, body.len(), clock)
     }
 
@@ -129,7 +132,16 @@ impl LoadBalancer {
         self.present != Present::None || self.find_room(scope)
     }
 
+    /// The pipe whose turn it is, if that is so because there is no other.
+    #[inline(always)]
+    fn only(&self) -> Option<usize> {
+        let &[slot] = &self.active[..] else { return None };
+        debug_assert!(self.current == 0, "the turn of {} of one", self.current);
+        Some(slot)
+    }
+
     /// The pipe whose turn it is.
+    #[inline]
     pub fn current(&self) -> Option<usize> {
         self.active.get(self.current).copied()
     }

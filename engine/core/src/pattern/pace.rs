@@ -106,10 +106,10 @@ impl Pace {
         sent >= self.looks_at
     }
 
-    /// How many messages may be left behind after message number `sent` before one must ask.
+    /// How many messages may be left behind after message number `sent` up to the one that must ask.
     #[inline]
-    pub fn messages_before_look(&self, sent: u64) -> u64 {
-        self.looks_at.saturating_sub(sent + 1)
+    pub fn messages_to_look(&self, sent: u64) -> u64 {
+        self.looks_at.saturating_sub(sent)
     }
 
     #[cold]

@@ -304,7 +304,7 @@ impl Pipe {
     /// Sees to it that a message that was put the short way gets on its way.
     #[inline(always)]
     pub fn sent_short(&mut self, told: bool, body_bytes: usize, clock: &Clock) -> bool {
-        !told && self.is_looked_after() || self.see_to_short(told, body_bytes, clock)
+        !told && self.needs_nothing_more() || self.see_to_short(told, body_bytes, clock)
     }
 
     #[cold]
@@ -326,7 +326,7 @@ impl Pipe {
         may_write: bool,
     ) -> bool {
         let Some(told) = self.writer.try_send_encoded(slab, start, end) else { return false };
-        if told || !self.is_looked_after() {
+        if told || !self.needs_nothing_more() {
             self.committed(told, (end - start) as u64, clock, may_write);
         }
         true
@@ -334,10 +334,11 @@ impl Pipe {
 
     /// True if a message that was committed the short way needs nothing else: it waits to be read, or this thread writes it
     /// with what else it leaves behind. That others may have written meanwhile what lay before it makes no difference: its
-    /// thread is in a hurry, or the short way had ended at a look.
+    /// thread is in a hurry, or the short way had ended with a look.
     #[inline(always)]
-    fn is_looked_after(&self) -> bool {
-        left_behind::is_noted_in(self.noted_in) || !matches!(self.peer, PipePeer::Link(_))
+    fn needs_nothing_more(&self) -> bool {
+        self.writer.is_short_way_open()
+            && (left_behind::is_noted_in(self.noted_in) || !matches!(self.peer, PipePeer::Link(_)))
     }
 
     /// Forgets the unfinished message.
@@ -359,9 +360,9 @@ impl Pipe {
         } else {
             self.note_left_behind(clock);
         }
-        // The message that makes the batch full goes the long way, and writes it; so does the one that is to look.
+        // The message that makes the batch full goes the long way, and writes it; the one that is to look ends the short way.
         let room_bytes = self.batch_bytes.saturating_sub(self.writer.unread_bytes());
-        let messages_max = if may_write { self.pace.messages_before_look(sent) } else { u64::MAX };
+        let messages_max = if may_write { self.pace.messages_to_look(sent) } else { u64::MAX };
         self.open_short_way(room_bytes.saturating_sub(1), messages_max);
     }
 

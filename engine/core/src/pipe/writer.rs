@@ -70,6 +70,12 @@ impl PipeWriter {
         }
     }
 
+    /// True if the short way was opened, and nothing closed it nor is it at its end.
+    #[inline(always)]
+    pub fn is_short_way_open(&self) -> bool {
+        matches!(&self.0, Kind::Stream(stream) if stream.is_short_way_open())
+    }
+
     /// Closes the short way until it is opened again.
     pub fn close_short_way(&mut self) {
         if let Kind::Stream(stream) = &mut self.0 {

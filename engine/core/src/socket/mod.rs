@@ -194,7 +194,7 @@ impl SocketCore {
             let is_copied = body.len() < self.options.copy_threshold_bytes as usize;
             return is_copied && self.try_send_longer(body);
         }
-        self.try_send_with::<true>(body)
+        self.try_send_with::<true>(body) || self.try_send_longer(body)
     }
 
     #[inline(never)]
