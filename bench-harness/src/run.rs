@@ -25,6 +25,8 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 const FLOOR_WARM_UP_NS: u64 = 20 * MILLISECOND_NS;
 /// What a connection may take to be set up, beyond the deadline of the whole.
 const CONNECT_NS: u64 = MILLISECOND_NS;
+/// The repeat that counts system calls lasts this part of the others.
+pub const COUNTED_PART: u64 = 4;
 const SHARED_CORE: &str = "needs two cores";
 
 /// Does what the plan says, prints it, saves it. Returns whether nothing failed.
@@ -257,7 +259,8 @@ impl<'a> Runner<'a> {
         peer: PeerName,
         counts_system_calls: bool,
     ) -> Result<Outcome> {
-        let duration_ns = self.plan.duration_ns(workload);
+        let part = if counts_system_calls { COUNTED_PART } else { 1 };
+        let duration_ns = self.plan.duration_ns(workload) / part;
         let mut setting = self.setting(transport, self.plan.warm_up_ns, duration_ns)?;
         setting.counts_system_calls = counts_system_calls;
         setting.peer.max_sockets = setting.peer.max_sockets.max(workload.sockets() as i32 + 16);

@@ -22,6 +22,12 @@ fn a_quick_run_measures_counts_and_saves_every_workload() {
         assert!(sent > 0, "{cell}");
         assert_eq!(repeat["binder"]["messages"].as_u64().unwrap(), sent, "{cell}");
         assert_eq!(repeat["binder"]["lost"], 0);
+        let counts = document["manifest"]["system_calls_uncounted"].is_null();
+        assert_eq!(cell["counted"].is_null(), !counts, "{cell}");
+        if counts {
+            let calls = &cell["counted"]["Ok"]["binder"]["usage"]["system_calls"];
+            assert!(calls.as_u64() > Some(0), "{cell}");
+        }
         for side in ["connector", "binder"] {
             assert!(repeat[side]["usage"]["user_ns"].is_u64(), "{side} of {cell}");
         }

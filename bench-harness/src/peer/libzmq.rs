@@ -305,12 +305,12 @@ impl PeerSocket for Socket {
         self.api().check(result, "ZMQ_SUBSCRIBE")
     }
 
-    #[inline]
+    #[inline(always)] // as for our own
     fn send(&mut self, message: &[u8]) -> Result<()> {
         self.send_with(message, 0)
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv(&mut self, buffer: &mut [u8]) -> Result<usize> {
         loop {
             let (pointer, size) = (buffer.as_mut_ptr().cast(), buffer.len());

@@ -384,9 +384,10 @@ fn cost_section(document: &Document, transport: Transport) -> String {
     }
     align_right(&mut table);
     let _ = writeln!(text, "{table}");
-    if let Some(why) = &document.manifest.system_calls_uncounted {
-        let _ = writeln!(text, "system calls: {why}");
-    }
+    let _ = match &document.manifest.system_calls_uncounted {
+        Some(why) => writeln!(text, "system calls: {why}"),
+        None => writeln!(text, "system calls: in one repeat more, which counting slows down"),
+    };
     text
 }
 

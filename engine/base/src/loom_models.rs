@@ -98,7 +98,7 @@ fn stream_reader_is_told_of_what_it_did_not_see() {
                     w.append_copy(&mut pool, b"mm", b"").expect("memory");
                     w.commit(1)
                 });
-                w.open_short_way(u64::MAX, u64::MAX);
+                w.open_short_way(u64::MAX);
                 if told {
                     tell.fetch_add(1, Ordering::AcqRel);
                 }

@@ -62,7 +62,7 @@ fn the_short_way_opens_only_where_nothing_is_in_the_way() {
     let (mut w, mut r) = stream(5);
     const HEADER: u16 = u16::from_le_bytes([b'h', b'!']);
     let refused = |w: &mut StreamWriter, body: &[u8], why: &str| {
-        w.open_short_way(u64::MAX, u64::MAX);
+        w.open_short_way(u64::MAX);
         assert_eq!(w.try_commit_short(HEADER, body), None, "{why}");
     };
     refused(&mut w, b"", "no slab");
@@ -70,7 +70,7 @@ fn the_short_way_opens_only_where_nothing_is_in_the_way() {
     refused(&mut w, b"", "inside a message");
     assert!(w.commit(1));
     assert_eq!(w.try_commit_short(HEADER, b"b"), None, "it was not opened");
-    w.open_short_way(u64::MAX, u64::MAX);
+    w.open_short_way(u64::MAX);
     assert_eq!(w.try_commit_short(HEADER, b"b"), Some(false), "it was told already");
     r.ask_to_be_told();
     assert_eq!(w.try_commit_short(HEADER, b"c"), Some(true));
@@ -97,15 +97,11 @@ fn the_short_way_is_as_wide_as_it_was_opened_and_closed_by_everything_else() {
         |w: &mut StreamWriter| (0..9).filter(|_| w.try_commit_short(0, b"x").is_some()).count();
     for (bytes, credit, expected) in [(9, 9, 3), (90, 2, 2), (90, 0, 0), (2, 9, 0), (0, 9, 0)] {
         w.set_high_water_mark(w.messages_written() as u32 + credit);
-        w.open_short_way(bytes, u64::MAX);
+        w.open_short_way(bytes);
         assert_eq!(sent(&mut w), expected, "{bytes} bytes, credit for {credit} messages");
     }
     assert_eq!((w.messages_written(), w.committed_bytes()), (1 + 5, 1 + 5 * 3));
     w.set_high_water_mark(0);
-    for messages in [0, 1, 3] {
-        w.open_short_way(u64::MAX, messages as u64);
-        assert_eq!(sent(&mut w), messages, "as many as were allowed");
-    }
     type Step<'a> = Box<dyn FnOnce(&mut StreamWriter) + 'a>;
     let others: [Step; 4] = [
         Box::new(|w| w.append_copy(&mut pool, b"", b"x").expect("memory")),
@@ -117,7 +113,7 @@ fn the_short_way_is_as_wide_as_it_was_opened_and_closed_by_everything_else() {
         let _ = w.commit(1);
         w.append_copy(&mut own, b"", b"a").expect("memory");
         let _ = w.commit(1);
-        w.open_short_way(u64::MAX, u64::MAX);
+        w.open_short_way(u64::MAX);
         assert_eq!(w.try_commit_short(0, b"x"), Some(false));
         other(&mut w);
         assert_eq!(sent(&mut w), 0, "after number {index}");
@@ -135,10 +131,10 @@ fn encoded_messages_take_the_short_way_where_they_follow_on() {
     other.put(b"ABCDEF");
     assert_eq!(w.try_commit_filled(&shared, 0, 1), None, "it was not opened");
     w.append_filled(&shared, 0, 1);
-    w.open_short_way(u64::MAX, u64::MAX);
+    w.open_short_way(u64::MAX);
     assert_eq!(w.try_commit_filled(&shared, 1, 2), None, "inside a message");
     assert!(w.commit(1));
-    w.open_short_way(2, u64::MAX);
+    w.open_short_way(2);
     assert_eq!(w.try_commit_filled(&other, 1, 2), None, "another slab");
     assert_eq!(w.try_commit_filled(&shared, 2, 3), None, "there is a gap");
     assert_eq!(w.try_commit_filled(&shared, 1, 4), None, "too long");
@@ -147,15 +143,15 @@ fn encoded_messages_take_the_short_way_where_they_follow_on() {
     assert_eq!(w.try_commit_filled(&shared, 2, 3), Some(false));
     assert_eq!(w.try_commit_filled(&shared, 3, 4), None, "as wide as it was opened");
     r.ask_to_be_told();
-    w.open_short_way(u64::MAX, u64::MAX);
+    w.open_short_way(u64::MAX);
     assert_eq!(w.try_commit_filled(&shared, 3, 5), Some(true));
     w.append_copy(&mut own, b"", b"!").expect("memory");
     let _ = w.commit(1);
-    w.open_short_way(u64::MAX, u64::MAX);
+    w.open_short_way(u64::MAX);
     assert_eq!(w.try_commit_filled(&shared, 5, 6), None, "own bytes came between");
     w.append_filled(&shared, 5, 6);
     let _ = w.commit(1);
-    w.open_short_way(u64::MAX, u64::MAX);
+    w.open_short_way(u64::MAX);
     shared.put(b"g");
     assert_eq!(w.try_commit_filled(&shared, 6, 7), None, "no credit");
     assert_eq!(text(&mut r), b"abcde!f");

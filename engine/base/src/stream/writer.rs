@@ -212,25 +212,19 @@ impl StreamWriter {
         self.segments.publish();
     }
 
-    /// Opens the short way for so many messages, with so many bytes together, or for as many as there is room and credit for;
-    /// not where the next bytes would begin a segment or belong to a message that was begun.
+    /// Opens the short way for messages with so many bytes together, or for as many as there is room and credit for; not
+    /// where the next bytes would begin a segment or belong to a message that was begun.
     #[inline]
-    pub fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
+    pub fn open_short_way(&mut self, bytes_max: u64) {
         let room = match (self.tail, &self.slab) {
             _ if self.has_uncommitted() => return,
             (Tail::Own, Some(slab)) => slab.room() as u64,
             (Tail::Other { .. }, _) => u64::MAX, // what may follow there is encoded already
             _ => return,
         };
-        let messages = self.credit_seen().min(messages_max);
+        let messages = self.credit_seen();
         let bytes = if messages > 0 { bytes_max.min(room) as usize } else { 0 };
         self.short_way = ShortWay { bytes, messages };
-    }
-
-    /// False if whatever comes next goes the long way.
-    #[inline(always)]
-    pub fn is_short_way_open(&self) -> bool {
-        self.short_way.bytes > 0
     }
 
     /// Whatever comes next goes the long way.

@@ -216,8 +216,8 @@ pub struct SocketOptions {
     // -- Zeroring's own -------------------------------------------------------------------------
     /// How blocking calls wait. Default: the context's. Extension 10 000.
     pub wait_policy: WaitPolicy,
-    /// Bodies of at least this many bytes are sent by reference, shorter ones are copied into the
-    /// send buffer. Default 4096: below about a page the copy is cheaper than another entry in the
+    /// Bodies of at least this many bytes are sent by reference, shorter ones and all of up to 255
+    /// are copied into the send buffer. Default 4096: below about a page the copy is cheaper than another entry in the
     /// gather list. Extension 10 001.
     pub copy_threshold_bytes: u32,
     /// Most parts of one message from a peer; more close the connection. Default 65 536, which

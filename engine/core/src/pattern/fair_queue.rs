@@ -183,3 +183,26 @@ impl FairQueue {
         !self.active.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_one_has_the_turn_whoever_had_it_before() {
+        let mut slots = FairQueue::default();
+        assert_eq!(slots.only(), None);
+        slots.activate(7);
+        slots.next();
+        assert_eq!(slots.only(), Some(7));
+        slots.activate(8);
+        slots.next();
+        assert_eq!((slots.current, slots.only()), (1, None));
+        slots.remove(7);
+        assert_eq!(slots.only(), Some(8));
+        slots.activate(9);
+        slots.next();
+        slots.remove(9);
+        assert_eq!(slots.only(), Some(8), "the last in turn went");
+    }
+}

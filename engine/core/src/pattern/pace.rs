@@ -38,15 +38,14 @@ struct Hurry {
 
 impl Hurry {
     /// A message is sent, the last of so many since the last look. True if the thread was in a hurry already, false if a
-    /// burst begins with it.
+    /// burst begins with it; then the others belong to the burst before, for all we know.
     fn sent(&mut self, now_ns: u64, messages: u64) -> bool {
         let is_in_hurry = now_ns.saturating_sub(self.sent_ns) < HURRY_GAP_NS;
         self.sent_ns = now_ns;
-        if is_in_hurry {
-            self.burst_messages += messages;
-        } else {
+        self.burst_messages += messages;
+        if !is_in_hurry {
             // One that is likely to be long, as the last was, gains nothing by single writes but the first.
-            let was_long = self.burst_messages > BURST_WRITES_MAX;
+            let was_long = self.burst_messages > BURST_WRITES_MAX + 1;
             self.burst_writes_max = if was_long { 1 } else { BURST_WRITES_MAX };
             self.burst_messages = 1;
         }
@@ -87,9 +86,10 @@ impl Pace {
     /// A message, number `sent` of its pipe, found nothing else queued. True if its sender shall write it at once.
     pub fn writes_single(&mut self, sent: u64, clock: &Clock) -> bool {
         let now_ns = clock.now_ns();
+        let messages = sent - self.looked_at;
         self.begin_counting(now_ns, sent, 1);
         self.with_hurry(clock, |hurry| {
-            hurry.sent(now_ns, 1);
+            hurry.sent(now_ns, messages);
             hurry.burst_messages <= hurry.burst_writes_max
         })
     }
@@ -101,15 +101,9 @@ impl Pace {
     }
 
     /// True if message number `sent`, left behind others, must ask [`writes_batch`](Self::writes_batch).
-    #[inline]
-    fn is_look_due(&self, sent: u64) -> bool {
+    #[inline(always)]
+    pub fn is_look_due(&self, sent: u64) -> bool {
         sent >= self.looks_at
-    }
-
-    /// How many messages may be left behind after message number `sent` up to the one that must ask.
-    #[inline]
-    pub fn messages_to_look(&self, sent: u64) -> u64 {
-        self.looks_at.saturating_sub(sent)
     }
 
     #[cold]
@@ -233,6 +227,17 @@ mod tests {
         bench.writes_batch();
         bench.wait_ns(HURRY_GAP_NS);
         assert_eq!([bench.writes_single(), bench.writes_single()], [true, false]);
+    }
+
+    #[test]
+    fn what_no_look_counted_belongs_to_the_burst_before() {
+        let mut bench = Bench::new();
+        assert!(bench.writes_single());
+        bench.sent += BURST_WRITES_MAX; // without a look
+        bench.wait_ns(HURRY_GAP_NS);
+        assert_eq!([bench.writes_single(), bench.writes_single()], [true, false]);
+        bench.wait_ns(HURRY_GAP_NS);
+        assert_eq!([bench.writes_single(), bench.writes_single()], [true, true], "that was short");
     }
 
     #[test]

@@ -281,7 +281,7 @@ impl Pipe {
                 if told {
                     peer.send(SocketCommand::Readable(*pipe));
                 }
-                self.open_short_way(u64::MAX, u64::MAX);
+                self.open_short_way(u64::MAX);
             }
             PipePeer::NotBound => {}
         }
@@ -304,14 +304,15 @@ impl Pipe {
     /// Sees to it that a message that was put the short way gets on its way.
     #[inline(always)]
     pub fn sent_short(&mut self, told: bool, body_bytes: usize, clock: &Clock) -> bool {
-        !told && self.needs_nothing_more() || self.see_to_short(told, body_bytes, clock)
+        let header_bytes = if body_bytes <= MAX_SHORT_BODY_BYTES { 2 } else { MAX_HEADER_BYTES };
+        let own_bytes = (header_bytes + body_bytes) as u64;
+        !told && self.follows_others(own_bytes, true) || self.see_to_short(told, own_bytes, clock)
     }
 
     #[cold]
     #[inline(never)]
-    fn see_to_short(&mut self, told: bool, body_bytes: usize, clock: &Clock) -> bool {
-        let header_bytes = if body_bytes <= MAX_SHORT_BODY_BYTES { 2 } else { MAX_HEADER_BYTES };
-        self.committed(told, (header_bytes + body_bytes) as u64, clock, true);
+    fn see_to_short(&mut self, told: bool, own_bytes: u64, clock: &Clock) -> bool {
+        self.committed(told, own_bytes, clock, true);
         true
     }
 
@@ -326,19 +327,24 @@ impl Pipe {
         may_write: bool,
     ) -> bool {
         let Some(told) = self.writer.try_send_encoded(slab, start, end) else { return false };
-        if told || !self.needs_nothing_more() {
-            self.committed(told, (end - start) as u64, clock, may_write);
+        let own_bytes = (end - start) as u64;
+        if told || !self.follows_others(own_bytes, may_write) {
+            self.committed(told, own_bytes, clock, may_write);
         }
         true
     }
 
-    /// True if a message that was committed the short way needs nothing else: it waits to be read, or this thread writes it
-    /// with what else it leaves behind. That others may have written meanwhile what lay before it makes no difference: its
-    /// thread is in a hurry, or the short way had ended with a look.
+    /// True if a message of `own_bytes` that was committed needs nothing else: it waits to be read, or to be written with
+    /// what this thread left behind before it.
     #[inline(always)]
-    fn needs_nothing_more(&self) -> bool {
-        self.writer.is_short_way_open()
-            && (left_behind::is_noted_in(self.noted_in) || !matches!(self.peer, PipePeer::Link(_)))
+    fn follows_others(&self, own_bytes: u64, may_write: bool) -> bool {
+        if !matches!(self.peer, PipePeer::Link(_)) {
+            return true;
+        }
+        let is_look_due = may_write && self.pace.is_look_due(self.writer.messages_written());
+        !is_look_due
+            && self.writer.unread_bytes() > own_bytes
+            && left_behind::is_noted_in(self.noted_in)
     }
 
     /// Forgets the unfinished message.
@@ -360,16 +366,15 @@ impl Pipe {
         } else {
             self.note_left_behind(clock);
         }
-        // The message that makes the batch full goes the long way, and writes it; the one that is to look ends the short way.
+        // The message that makes the batch full goes the long way, and writes it.
         let room_bytes = self.batch_bytes.saturating_sub(self.writer.unread_bytes());
-        let messages_max = if may_write { self.pace.messages_to_look(sent) } else { u64::MAX };
-        self.open_short_way(room_bytes.saturating_sub(1), messages_max);
+        self.open_short_way(room_bytes.saturating_sub(1));
     }
 
     #[inline]
-    fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
+    fn open_short_way(&mut self, bytes_max: u64) {
         if !self.is_gone {
-            self.writer.open_short_way(bytes_max, messages_max);
+            self.writer.open_short_way(bytes_max);
         }
     }
 

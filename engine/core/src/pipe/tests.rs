@@ -201,7 +201,7 @@ fn own_and_encoded_messages_take_turns() {
                 send(&mut pool, &mut w, &[&body]);
             }
         }
-        w.open_short_way(u64::MAX, u64::MAX);
+        w.open_short_way(u64::MAX);
     }
     // The first of each turn begins a segment, or follows on what is not its own.
     assert_eq!(short, [3 * 8, 3 * 7]);

@@ -62,18 +62,12 @@ impl PipeWriter {
         }
     }
 
-    /// Opens the [short way](Self::try_send_small) for so many messages at most, with so many bytes together.
+    /// Opens the [short way](Self::try_send_small) for messages with so many bytes together at most.
     #[inline]
-    pub fn open_short_way(&mut self, bytes_max: u64, messages_max: u64) {
+    pub fn open_short_way(&mut self, bytes_max: u64) {
         if let Kind::Stream(stream) = &mut self.0 {
-            stream.open_short_way(bytes_max, messages_max);
+            stream.open_short_way(bytes_max);
         }
-    }
-
-    /// True if the short way was opened, and nothing closed it nor is it at its end.
-    #[inline(always)]
-    pub fn is_short_way_open(&self) -> bool {
-        matches!(&self.0, Kind::Stream(stream) if stream.is_short_way_open())
     }
 
     /// Closes the short way until it is opened again.

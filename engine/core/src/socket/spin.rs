@@ -25,7 +25,7 @@ const WAIT_COUNTED_NS: u64 = 1000 * NS_PER_US;
 const SELFISH_NS: u64 = 15 * NS_PER_US;
 /// An offer of the core that took so long was accepted.
 const TAKEN_NS: u64 = 20 * NS_PER_US;
-/// One that took less was not: nobody ran in between.
+/// One that took less was not: hardly anybody runs for so short a time.
 const REFUSED_NS: u64 = 3 * NS_PER_US;
 /// Waits in vain after which spinning is tried less often.
 const MISSES_FORGIVEN: u32 = 3;
@@ -180,7 +180,7 @@ struct OfferedCore {
     switches: Option<Switches>,
 }
 
-/// How often a thread was switched out; `None` if the system does not count that.
+/// How often a thread was switched out; `None` if it never was, or the system does not count that.
 type Switches = Option<NonZeroI64>;
 
 impl OfferedCore {

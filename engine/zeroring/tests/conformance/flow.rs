@@ -2,14 +2,17 @@
 
 use std::time::Instant;
 
-use zeroring::{Context, Dealer, Pair, Pub, Pull, Push, RecvError, SendError, Socket, Sub};
+use zeroring::{
+    Context, Dealer, Pair, Pub, Pull, Push, RecvError, SendError, Socket, Sub, Timeout,
+};
 
 use crate::support::{DEADLINE, Env, QUIET, assert_empty, drain, recv, recv_all, text, until};
 
 cases! {
     all {
         a_lowered_mark_stops_nothing, a_receive_timeout_is_kept, timeouts_can_be_zero_or_for_ever, immediate_queues_for_nobody,
-        the_newest_part_survives_conflation, a_blocked_send_goes_on_when_there_is_room
+        the_newest_part_survives_conflation, a_blocked_send_goes_on_when_there_is_room,
+        receives_into_a_buffer_give_room_back
     }
     net { a_stuck_peer_stops_the_sender, a_full_peer_is_skipped_over_the_wire, received_parts_can_be_copies }
     inproc {
@@ -41,6 +44,35 @@ fn pipe(env: &Env, send: u32, recv: u32, binds_first: bool) -> (Socket<Push>, So
         pull.bind(&endpoint).expect("free");
     }
     (push, pull)
+}
+
+/// Bodies of each length take a way of their own; a receive that forgot to tell would leave the sender blocked for good.
+fn receives_into_a_buffer_give_room_back(env: &Env) {
+    const MESSAGES: u32 = 300;
+    for body_bytes in [4, 100, 300, 5000] {
+        let (pull, endpoint) = env.bound_with::<Pull>(|pull| pull.set_recv_hwm(1));
+        let push = env.socket::<Push>();
+        push.set_send_hwm(1);
+        env.join(&pull, &push, &endpoint);
+        let sender = std::thread::spawn(move || {
+            let mut body = vec![0; body_bytes];
+            for number in 0..MESSAGES {
+                body[..4].copy_from_slice(&number.to_be_bytes());
+                push.send(&body).expect("room comes");
+            }
+            push
+        });
+        let mut buffer = [0; 5000];
+        for number in 0..MESSAGES {
+            let received =
+                pull.recv_slice(&mut buffer, Timeout::After(DEADLINE)).expect("was sent");
+            assert_eq!(
+                (received.size_bytes, &buffer[..4]),
+                (body_bytes, &number.to_be_bytes()[..])
+            );
+        }
+        drop(sender.join().expect("the sender ended well"));
+    }
 }
 
 fn marks_add_up_over_inproc(env: &Env) {

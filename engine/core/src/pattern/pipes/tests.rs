@@ -121,10 +121,9 @@ impl Bench {
 
 /// Those that may not write leave that to the I/O thread, but for a full batch.
 #[test]
-fn encoded_messages_fill_batches_and_are_noted_whoever_may_write() {
+fn encoded_messages_fill_batches_whoever_may_write() {
     for may_write in [true, false] {
         let mut bench = Bench::new(0);
-        let link = bench.link();
         let messages: usize = 5000;
         let frame = [&[0, 62][..], &[7; 62]].concat();
         let mut slab = SlabWriter::with_capacity(messages * frame.len()).expect("memory");
@@ -142,7 +141,39 @@ fn encoded_messages_fill_batches_and_are_noted_whoever_may_write() {
             false => assert_eq!(writes, batches),
         }
         assert!(short > messages * 9 / 10, "{short} of {messages} went the short way");
-        drop(link);
+    }
+}
+
+/// A topic that goes to many peers, and one that goes to few: what the first left behind goes out with the second, in time.
+#[test]
+fn a_message_that_may_write_takes_along_what_others_might_not() {
+    let mut bench = Bench::new(0);
+    let frame = [&[0, 62][..], &[7; 62]].concat();
+    let mut slab = SlabWriter::with_capacity(1 << 20).expect("memory");
+    let mut send = |bench: &mut Bench, may_write| {
+        let start = slab.filled();
+        slab.put(&frame);
+        bench.send_encoded(&slab, start, may_write)
+    };
+    let short = (0..100).filter(|_| send(&mut bench, false)).count();
+    assert!(short > 90, "{short} of 100 went the short way");
+    assert!(send(&mut bench, false) && bench.unwritten_bytes() > 0, "the short way is open");
+    bench.hand.advance_to(bench.clock.now_ns() + 2 * WRITE_NS);
+    send(&mut bench, true);
+    assert_eq!(bench.unwritten_bytes(), 0);
+}
+
+/// What the I/O thread wrote meanwhile the sender must not wait for: its next message goes by itself.
+#[test]
+fn a_slow_message_after_a_stream_that_was_written_goes_at_once() {
+    let mut bench = Bench::new(0);
+    bench.writes_for(1000);
+    bench.writes_for(3); // in the middle between two looks
+    let _ = bench.link().drive_tx(false);
+    for n in 0..10 {
+        bench.hand.advance_to(bench.clock.now_ns() + 2 * WRITE_NS);
+        bench.send(b"tick");
+        assert_eq!(bench.unwritten_bytes(), 0, "slow message {n}");
     }
 }
 
@@ -152,6 +183,7 @@ fn nothing_is_put_the_short_way_into_a_pipe_that_is_gone() {
     bench.writes_for(100);
     let clock = bench.clock.clone();
     let pipe = bench.pipes.get_mut(0).expect("a pipe");
+    assert!(pipe.try_put_small(b"tick").is_some(), "it is open");
     pipe.set_gone();
     assert_eq!((pipe.try_put_small(b"tick"), pipe.try_put_short(b"tick")), (None, None));
     pipe.send_command_anyway(&mut bench.pool, b"command", &clock);
