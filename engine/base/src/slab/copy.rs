@@ -21,9 +21,11 @@ struct Word(u64);
 /// If the lengths differ: our own mistake.
 #[inline(always)]
 pub(super) fn copy_fresh(from: &[u8], to: &mut [u8]) {
-    let small = from.len().min(SMALL_BYTES_MAX);
-    copy_fresh_small(&from[..small], &mut to[..small]);
-    to[small..].copy_from_slice(&from[small..]);
+    if from.len() <= SMALL_BYTES_MAX {
+        return copy_fresh_small(from, to);
+    }
+    copy_fresh_small(&from[..SMALL_BYTES_MAX], &mut to[..SMALL_BYTES_MAX]);
+    to[SMALL_BYTES_MAX..].copy_from_slice(&from[SMALL_BYTES_MAX..]);
 }
 
 /// As [`copy_fresh`], for at most [`SMALL_BYTES_MAX`], and without any call.

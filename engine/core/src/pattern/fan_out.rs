@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use zeroring_base::copy::SMALL_BYTES_MAX;
 use zeroring_base::slab::SlabWriter;
 use zeroring_base::{Message, PartRef, limits};
 use zeroring_zmtp::command::Command;
@@ -425,7 +426,9 @@ impl FanOut {
         let (&[slot], false) = (&self.matching[..], self.only_last) else { return false };
         body.len() < scope.options.copy_threshold_bytes as usize
             && scope.pipes.get_mut(slot).is_some_and(|pipe| {
-                let told = pipe.try_put_short(body);
+                let is_small = body.len() <= SMALL_BYTES_MAX;
+                let told =
+                    if is_small { pipe.try_put_small(body) } else { pipe.try_put_short(body) };
                 told.is_some_and(|told| pipe.sent_short(told, body.len(), scope.clock))
             })
     }
