@@ -7,6 +7,7 @@
 use zeroring_base::{Message, barrier};
 
 use super::Pipes;
+use super::turns::Turns;
 use crate::pipe::TakeShort;
 
 /// Empty pipes in a row after which they are made to leave the queue.
@@ -25,8 +26,7 @@ pub struct ShortReceived<T> {
 /// Slots with something to read, and whose turn it is.
 #[derive(Debug, Default)]
 pub struct FairQueue {
-    active: Vec<usize>,
-    current: usize,
+    active: Turns,
     /// The message of the current pipe is not read to its end.
     inside_message: bool,
     /// The current pipe leaves when its message is read.
@@ -36,9 +36,7 @@ pub struct FairQueue {
 impl FairQueue {
     /// A pipe has something to read: it joins the end of the active part.
     pub fn activate(&mut self, slot: usize) {
-        if !self.active.contains(&slot) {
-            self.active.push(slot);
-        }
+        self.active.join(slot);
     }
 
     /// A pipe is gone. True if that cuts off the message being read.
@@ -48,9 +46,7 @@ impl FairQueue {
             self.inside_message = false;
             self.leaves_after_message = false;
         }
-        if let Some(index) = self.active.iter().position(|active| *active == slot) {
-            self.deactivate(index);
-        }
+        self.active.leave(slot);
         is_cut
     }
 
@@ -65,23 +61,13 @@ impl FairQueue {
 
     /// The pipe whose multipart message is not read to its end.
     pub fn reading(&self) -> Option<usize> {
-        self.active.get(self.current).copied().filter(|_| self.inside_message)
-    }
-
-    fn deactivate(&mut self, index: usize) {
-        self.active.remove(index);
-        if index < self.current {
-            self.current -= 1;
-        }
-        if self.current >= self.active.len() {
-            self.current = 0;
-        }
+        self.active.current().filter(|_| self.inside_message)
     }
 
     /// Reads the next part into `part`; returns the slot it came from. Parts of one message come in a row.
     #[inline]
     pub fn recv(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
-        let slot = *self.active.get(self.current)?;
+        let slot = self.active.current()?;
         if pipes.get_mut(slot).is_some_and(|pipe| pipe.read(part)) {
             self.took(slot, part.more());
             return Some(slot);
@@ -101,20 +87,12 @@ impl FairQueue {
             return None;
         }
         debug_assert!(!self.leaves_after_message, "there is no message to leave after");
-        let slot = if T::ONLY_SMALL { self.only()? } else { *self.active.get(self.current)? };
+        let slot = if T::ONLY_SMALL { self.active.only() } else { self.active.current() }?;
         let (taken, returns_credit) = pipes.get_mut(slot)?.try_read_short(taker)?;
         if !T::ONLY_SMALL {
-            self.next();
+            self.active.pass();
         }
         Some(ShortReceived { slot, taken, returns_credit })
-    }
-
-    /// The slot whose turn it is, if that is so because there is no other.
-    #[inline(always)]
-    fn only(&self) -> Option<usize> {
-        let &[slot] = &self.active[..] else { return None };
-        debug_assert!(self.current == 0, "the turn of {} of one", self.current);
-        Some(slot)
     }
 
     /// A part was read from the current pipe.
@@ -122,7 +100,7 @@ impl FairQueue {
     fn took(&mut self, slot: usize, more: bool) {
         self.inside_message = more;
         if !more {
-            self.next();
+            self.active.pass();
             if self.leaves_after_message {
                 self.leaves_after_message = false;
                 self.remove(slot);
@@ -134,10 +112,10 @@ impl FairQueue {
     #[cold]
     fn recv_from_others(&mut self, pipes: &mut Pipes, part: &mut Message) -> Option<usize> {
         let mut found_empty = 0;
-        while found_empty < self.active.len() {
-            let slot = self.active[self.current];
+        while found_empty < self.active.slots().len() {
+            let slot = self.active.current()?;
             let Some(pipe) = pipes.get_mut(slot) else {
-                self.deactivate(self.current);
+                self.active.leave_current();
                 continue;
             };
             if pipe.read(part) {
@@ -145,7 +123,7 @@ impl FairQueue {
                 return Some(slot);
             }
             found_empty += 1;
-            self.next();
+            self.active.pass();
             if found_empty == LOOKED_AT_MAX && !self.is_readable_or_told(pipes) {
                 return None;
             }
@@ -155,15 +133,8 @@ impl FairQueue {
 
     /// True if something is there, by looking only: no writer is asked to tell.
     pub fn has_data(&self, pipes: &mut Pipes) -> bool {
-        self.active.iter().any(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::is_readable))
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.current += 1;
-        if self.current >= self.active.len() {
-            self.current = 0;
-        }
+        let mut slots = self.active.slots().iter();
+        slots.any(|slot| pipes.get_mut(*slot).is_some_and(super::Pipe::is_readable))
     }
 
     /// The last look before the thread sleeps: every writer is asked to tell, then empty pipes leave the queue. True if
@@ -172,37 +143,13 @@ impl FairQueue {
         if self.has_data(pipes) {
             return true;
         }
-        for slot in &self.active {
+        for slot in self.active.slots() {
             if let Some(pipe) = pipes.get_mut(*slot) {
                 pipe.ask_to_be_told();
             }
         }
         barrier::heavy();
-        self.active.retain(|slot| pipes.get(*slot).is_some_and(super::Pipe::has_more));
-        self.current = 0;
-        !self.active.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_only_one_has_the_turn_whoever_had_it_before() {
-        let mut slots = FairQueue::default();
-        assert_eq!(slots.only(), None);
-        slots.activate(7);
-        slots.next();
-        assert_eq!(slots.only(), Some(7));
-        slots.activate(8);
-        slots.next();
-        assert_eq!((slots.current, slots.only()), (1, None));
-        slots.remove(7);
-        assert_eq!(slots.only(), Some(8));
-        slots.activate(9);
-        slots.next();
-        slots.remove(9);
-        assert_eq!(slots.only(), Some(8), "the last in turn went");
+        self.active.retain(|slot| pipes.get(slot).is_some_and(super::Pipe::has_more));
+        !self.active.slots().is_empty()
     }
 }

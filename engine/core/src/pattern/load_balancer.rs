@@ -3,13 +3,13 @@
 use zeroring_base::PartRef;
 use zeroring_base::time::Clock;
 
+use super::turns::Turns;
 use super::{Pipes, Refused, Scope};
 
 /// Slots with room, and whose turn it is.
 #[derive(Debug, Default)]
 pub struct LoadBalancer {
-    active: Vec<usize>,
-    current: usize,
+    active: Turns,
     present: Present,
 }
 
@@ -34,28 +34,15 @@ impl Present {
 impl LoadBalancer {
     /// A pipe has room (again): it joins the end of the active part.
     pub fn activate(&mut self, slot: usize) {
-        if !self.active.contains(&slot) {
-            self.active.push(slot);
-        }
+        self.active.join(slot);
     }
 
     /// A pipe is gone.
     pub fn remove(&mut self, slot: usize) {
-        let Some(index) = self.active.iter().position(|active| *active == slot) else { return };
-        if index == self.current && self.present == Present::Put {
+        if self.current() == Some(slot) && self.present == Present::Put {
             self.present = Present::Dropped;
         }
-        self.deactivate(index);
-    }
-
-    fn deactivate(&mut self, index: usize) {
-        self.active.remove(index);
-        if index < self.current {
-            self.current -= 1;
-        }
-        if self.current >= self.active.len() {
-            self.current = 0;
-        }
+        self.active.leave(slot);
     }
 
     /// Puts one part; the last one of a message sends it. Returns the slot that took it, `None` if it was swallowed.
@@ -73,13 +60,13 @@ impl LoadBalancer {
         if self.present == Present::None && !self.find_room(scope) {
             return Err(Refused::WouldBlock);
         }
-        let slot = self.active[self.current];
+        let Some(slot) = self.current() else { return Err(Refused::WouldBlock) };
         let Some(pipe) = scope.pipes.get_mut(slot) else { return Err(Refused::WouldBlock) };
         pipe.put(scope.pool, part, more, scope.options.copy_threshold_bytes)?;
         self.present = Present::Put.if_more(more);
         if !more {
             pipe.commit(scope.clock, true);
-            self.next();
+            self.active.pass();
         }
         Ok(Some(slot))
     }
@@ -96,33 +83,25 @@ impl LoadBalancer {
         if self.present != Present::None {
             return false;
         }
-        let turn = if IS_SMALL { self.only() } else { self.current() };
+        let turn = if IS_SMALL { self.active.only() } else { self.active.current() };
         let Some(slot) = turn else { return false };
         let Some(pipe) = pipes.get_mut(slot) else { return false };
         let put = if IS_SMALL { pipe.try_put_small(body) } else { pipe.try_put_short(body) };
         let Some(told) = put else { return false };
         if !IS_SMALL {
-            self.next();
+            self.active.pass();
         }
         pipe.sent_short(told, body.len(), clock)
-    }
-
-    #[inline]
-    fn next(&mut self) {
-        self.current += 1;
-        if self.current >= self.active.len() {
-            self.current = 0;
-        }
     }
 
     /// True if the current pipe has room, after passing over those that have none.
     #[inline]
     pub fn find_room(&mut self, scope: &mut Scope<'_>) -> bool {
-        while let Some(&slot) = self.active.get(self.current) {
+        while let Some(slot) = self.current() {
             if scope.pipes.get_mut(slot).is_some_and(|pipe| pipe.has_room(scope.clock)) {
                 return true;
             }
-            self.deactivate(self.current);
+            self.active.leave_current();
         }
         false
     }
@@ -132,40 +111,9 @@ impl LoadBalancer {
         self.present != Present::None || self.find_room(scope)
     }
 
-    /// The pipe whose turn it is, if that is so because there is no other.
-    #[inline(always)]
-    fn only(&self) -> Option<usize> {
-        let &[slot] = &self.active[..] else { return None };
-        debug_assert!(self.current == 0, "the turn of {} of one", self.current);
-        Some(slot)
-    }
-
     /// The pipe whose turn it is.
     #[inline]
     pub fn current(&self) -> Option<usize> {
-        self.active.get(self.current).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_only_one_has_the_turn_whoever_had_it_before() {
-        let mut slots = LoadBalancer::default();
-        assert_eq!(slots.only(), None);
-        slots.activate(7);
-        slots.next();
-        assert_eq!(slots.only(), Some(7));
-        slots.activate(8);
-        slots.next();
-        assert_eq!((slots.current, slots.only()), (1, None));
-        slots.remove(7);
-        assert_eq!(slots.only(), Some(8));
-        slots.activate(9);
-        slots.next();
-        slots.remove(9);
-        assert_eq!(slots.only(), Some(8), "the last in turn went");
+        self.active.current()
     }
 }

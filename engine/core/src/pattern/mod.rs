@@ -26,6 +26,7 @@ mod routing;
 mod row;
 mod subscriber;
 pub mod topic;
+mod turns;
 
 pub(crate) use fair_queue::ShortReceived;
 pub use pipes::{Pipe, Pipes};
