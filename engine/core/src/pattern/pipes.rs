@@ -287,8 +287,8 @@ impl Pipe {
         }
     }
 
-    /// Puts a message of one part and at most [`SMALL_BYTES_MAX`] bytes and publishes it, if nothing stands in its way. `None`:
-    /// something does, and nothing was done. Otherwise whether its reader waits, for [`sent_short`](Self::sent_short), which
+    /// Puts a message of one part and at most [`SMALL_BYTES_MAX`](zeroring_base::copy::SMALL_BYTES_MAX) bytes and publishes it,
+    /// if nothing stands in its way. `None`: something does, and nothing was done. Otherwise whether its reader waits, for [`sent_short`](Self::sent_short), which
     /// must follow. Calls nothing.
     #[inline(always)]
     pub fn try_put_small(&mut self, body: &[u8]) -> Option<bool> {

@@ -77,8 +77,8 @@ impl PipeWriter {
         }
     }
 
-    /// Puts and commits a message of one part and at most [`SMALL_BYTES_MAX`] bytes, if the short way is open and wide enough
-    /// for it. `None`: nothing was done. Otherwise as [`commit`](Self::commit). Calls nothing.
+    /// Puts and commits a message of one part and at most [`SMALL_BYTES_MAX`](zeroring_base::copy::SMALL_BYTES_MAX) bytes, if the
+    /// short way is open and wide enough for it. `None`: nothing was done. Otherwise as [`commit`](Self::commit). Calls nothing.
     #[inline(always)]
     pub fn try_send_small(&mut self, body: &[u8]) -> Option<bool> {
         let Kind::Stream(stream) = &mut self.0 else { return None };
