@@ -86,6 +86,27 @@ fn gather_counts_messages_for_every_write_size() {
     }
 }
 
+/// Writes `step` bytes at a time: each message of these sizes must be counted when its last byte went.
+fn assert_counted(gather: &mut Gather, w: &PipeWriter, sizes: &[usize], step: usize) {
+    let ends: Vec<usize> = sizes
+        .iter()
+        .scan(0, |end, bytes| {
+            *end += bytes;
+            Some(*end)
+        })
+        .collect();
+    let messages = sizes.len() as u64;
+    let mut written = 0;
+    while !gather.is_empty() {
+        let n = gather.ranges(&mut Vec::new(), 64, step);
+        let _ = gather.consume(n);
+        written += n;
+        let expected = ends.iter().filter(|end| **end <= written).count() as u64;
+        assert_eq!(messages - w.unacked_messages(), expected, "step {step}, {written} bytes");
+    }
+    assert_eq!(w.unacked_messages(), 0, "step {step}");
+}
+
 /// Messages of one size are walked several at a time; what stands between them is not passed over.
 #[test]
 fn gather_counts_runs_of_equal_messages_for_every_write_size() {
@@ -99,20 +120,9 @@ fn gather_counts_runs_of_equal_messages_for_every_write_size() {
             send(&mut pool, &mut w, &[body]);
         }
         send(&mut pool, &mut w, &[b"gg", b"gg"]);
-        let (mut written, mut expected) = (0, 0);
-        let ends = bodies.iter().map(|body| 2 + body.len()).chain([8]).scan(0, |end, bytes| {
-            *end += bytes;
-            Some(*end)
-        });
-        let ends: Vec<usize> = ends.collect();
-        while !gather.is_empty() {
-            let n = gather.ranges(&mut Vec::new(), 64, step);
-            let _ = gather.consume(n);
-            written += n;
-            expected = ends.iter().filter(|end| **end <= written).count() as u64;
-            assert_eq!(10 - w.unacked_messages(), expected, "step {step}, {written} bytes");
-        }
-        assert_eq!(expected, 10, "step {step}");
+        let sizes: Vec<usize> = bodies.iter().map(|body| 2 + body.len()).chain([8]).collect();
+        assert_eq!(sizes.len(), 10);
+        assert_counted(&mut gather, &w, &sizes, step);
     }
 }
 
@@ -123,31 +133,18 @@ fn gather_counts_runs_behind_other_frames_for_every_write_size() {
         let mut pool = SlabPool::new(128);
         let (mut w, r) = one_way(2, false);
         let mut gather = Gather::new(r);
-        let mut ends = Vec::new();
+        let mut sizes = Vec::new();
         for round in 0..3 {
             send(&mut pool, &mut w, &[b"aa", b"bb", b"cc"]);
-            ends.push(12);
-            ends.extend(vec![4; round + 1]);
+            sizes.push(12);
             (0..=round).for_each(|_| assert!(!send(&mut pool, &mut w, &[b"dd"])));
+            sizes.extend(vec![4; round + 1]);
             w.put_command(&mut pool, b"ee").expect("memory");
             let _ = w.commit(1);
-            ends.push(4);
             send(&mut pool, &mut w, &[b"ff"]);
-            ends.push(4);
+            sizes.extend([4, 4]);
         }
-        ends.iter_mut().fold(0, |end, bytes| {
-            *bytes += end;
-            *bytes
-        });
-        let (messages, mut written) = (ends.len() as u64, 0);
-        while !gather.is_empty() {
-            let n = gather.ranges(&mut Vec::new(), 64, step);
-            let _ = gather.consume(n);
-            written += n;
-            let expected = ends.iter().filter(|end| **end <= written).count() as u64;
-            assert_eq!(messages - w.unacked_messages(), expected, "step {step}, {written} bytes");
-        }
-        assert_eq!(w.unacked_messages(), 0, "step {step}");
+        assert_counted(&mut gather, &w, &sizes, step);
     }
 }
 
